@@ -1,0 +1,1 @@
+"""One capitated contract computed by every engine: `problem` is the model, `compare` the run."""

@@ -1,0 +1,102 @@
+"""The reference problem: the numbers that every engine must compute with, and nothing else.
+
+24 lines, 8 providers, one external payer, one year. With scores z ~ N(0, correlation) of the
+drivers d = demand, winter, price and f_d = exp(sigma_d z_d - sigma_d^2 / 2), so of mean 1:
+
+    activity_l  = plan_l f_demand^a_l f_winter^b_l G_l       G gamma, mean 1, CV activity_cv
+    unit cost_l = unit_cost_l f_price^c_l H_l                H lognormal, mean 1, CV unit_cost_cv
+    cost_l      = unit cost_l plan_l (1 - variable_share + variable_share activity_l / plan_l)
+
+The contract, external paying the provider i of each line:
+
+1. block:    plan_l price_l
+2. marginal: on the deviation x = price_l (activity_l - plan_l): rate_up or rate_down inside
+             +-tolerance plan_l price_l, rate_beyond on what lies outside, either way
+3. pool:     S0 = budget - outlay, budget = sum plan price, outlay = what external paid in 1 and 2;
+             the layers of |S0| / budget between `corridor` are shared at `shares`, with the sign of
+             S0; provider i receives key_i S and external pays it
+
+The position of a provider is what it receives less its cost. 51 random dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+LINES, PROVIDERS = 24, 8
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """The model's numbers; hashed by identity, so that an engine may keep what it builds."""
+
+    plan: np.ndarray
+    """Planned units, per line."""
+    unit_cost: np.ndarray
+    """Cost of a unit at plan, per line; also the price."""
+    provider: np.ndarray
+    """Index of the provider that delivers each line."""
+    sigma: np.ndarray
+    """Of the logarithm of demand, winter and price."""
+    correlation: np.ndarray
+    """Between the scores of the three drivers."""
+    loading: np.ndarray
+    """Exponents a, b and c: one row per driver, one column per line."""
+    key: np.ndarray
+    """Share of the pool, per provider."""
+    activity_cv: float = 0.2
+    unit_cost_cv: float = 0.08
+    variable_share: float = 0.4
+    tolerance: float = 0.1
+    rate_up: float = 0.5
+    rate_down: float = 0.7
+    rate_beyond: float = 1.0
+    corridor: tuple[float, float] = (0.02, 0.04)
+    shares: tuple[float, float] = (0.5, 0.8)
+
+    @property
+    def price(self) -> np.ndarray:
+        return self.unit_cost
+
+    @property
+    def plan_value(self) -> np.ndarray:
+        return self.plan * self.price
+
+    @property
+    def budget(self) -> float:
+        return float(self.plan_value.sum())
+
+    @property
+    def delivered(self) -> np.ndarray:
+        """One where the row's provider delivers the column's line."""
+        return (np.arange(PROVIDERS)[:, None] == self.provider).astype(float)
+
+    @property
+    def line_names(self) -> list[str]:
+        return [f"line_{i:02}" for i in range(LINES)]
+
+    @property
+    def provider_names(self) -> list[str]:
+        return [f"provider_{i}" for i in range(PROVIDERS)]
+
+    def block_only(self) -> Problem:
+        """The same world under the block alone: position = plan value - cost."""
+        return replace(self, rate_up=0.0, rate_down=0.0, rate_beyond=0.0, shares=(0.0, 0.0))
+
+
+@cache
+def reference() -> Problem:
+    """Build the problem; the order of the draws is part of its definition."""
+    rng = np.random.default_rng(1)
+    return Problem(
+        plan=rng.uniform(1e3, 5e4, LINES),
+        unit_cost=rng.uniform(200.0, 4000.0, LINES),
+        loading=np.stack([rng.uniform(0.2, 1.0, LINES) for _ in range(3)]),
+        key=rng.dirichlet(np.ones(PROVIDERS)),
+        provider=np.arange(LINES) % PROVIDERS,
+        sigma=np.array([0.04, 0.03, 0.02]),
+        correlation=np.array([[1.0, 0.3, 0.2], [0.3, 1.0, 0.1], [0.2, 0.1, 1.0]]),
+    )

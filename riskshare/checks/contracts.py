@@ -1,0 +1,240 @@
+"""Checks of contracts: scope, order of terms, and contradictions between them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from riskshare.checks.given import Findings, Scope, check_declared, suggest
+from riskshare.checks.system import check_names
+from riskshare.contract.payment import Block, CapitatedBudget, Funding, MarginalRate
+from riskshare.contract.sharing import Pool
+from riskshare.contract.support import StrandedSupport
+from riskshare.contract.term import AbstractTerm
+from riskshare.names import PHASES
+from riskshare.parameters import Given, Parameter, expand, fields_of
+
+if TYPE_CHECKING:
+    from riskshare.case import Case, Contract
+
+
+def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Findings) -> None:
+    """Check one contract and everything in it."""
+    name = contract.name
+    outside = {p.name for p in case.partners if p.kind in ("external", "pool")}
+    partners = scope.names["partner"]
+    if contract.partners is not None:
+        partners = tuple(p for p in partners if p in set(contract.partners) | outside)
+    lines = case.scope_lines(contract)
+    names = [budget.name for budget in contract.budgets] + [term.label for term in contract.terms]
+    check_names(names, name, (), found)
+    own = replace(
+        scope,
+        names={
+            **scope.names,
+            "budget": tuple(budget.name for budget in contract.budgets),
+            "name": tuple(budget.name for budget in contract.budgets),
+            "term": tuple(term.label for term in contract.terms),
+        },
+    )
+    check_declared(contract, name, own, found, skip=("budgets", "terms"))
+    inner = replace(
+        own,
+        labels={**own.labels, "line": lines, "partner": scope.labels["partner"]},
+        names={**own.names, "partner": partners, "line": lines},
+    )
+    for budget in contract.budgets:
+        check_declared(budget, f"{name}.{budget.name}", inner, found)
+    for term in contract.terms:
+        check_declared(term, f"{name}.{term.label}", inner, found)
+    for budget in contract.budgets:
+        _check_budget(contract, budget, f"{name}.{budget.name}", found)
+    for term in contract.terms:
+        path = f"{name}.{term.label}"
+        if not found.clean(path):
+            continue
+        if hasattr(term, "lines") and not (term.lines or lines) and not getattr(term, "amount", None):
+            found.add(path, "has no lines in its scope")
+        _check_term(case, contract, term, path, inner, found)
+    _check_support(contract, found)
+
+
+def _check_budget(contract: "Contract", budget: Any, path: str, found: Findings) -> None:
+    if budget.base is not None and budget.rate is not None:
+        found.add(path, "has both base and rate; give one, or neither to start from its lines")
+    if (budget.rate is not None) != (budget.rebase is not None):
+        found.add(f"{path}.rebase", "goes with a rate, and it needs one: plan or actual")
+    named = next((t for t in contract.terms if t.label == budget.stranded_support), None)
+    if budget.stranded_support is not None and not isinstance(named, StrandedSupport):
+        found.add(f"{path}.stranded_support", "is not a stranded-support term of this contract")
+
+
+def _check_term(
+    case: "Case", contract: "Contract", term: AbstractTerm, path: str, scope: Scope, found: Findings
+) -> None:
+    if isinstance(term, (Funding, CapitatedBudget)) and term.from_ == term.to:
+        found.add(f"{path}.to", f"{term.to!r} would pay itself")
+    if isinstance(term, Funding) and term.driver is not None:
+        driver = next(driver for driver in case.drivers if driver.name == term.driver)
+        if driver.acts_on != "funding":
+            found.add(f"{path}.driver", f"{term.driver!r} acts on {driver.acts_on}; accepted: funding")
+    if isinstance(term, Block):
+        parts = [term.amount is not None, term.from_ is not None, term.to is not None]
+        if any(parts) and not all(parts):
+            found.add(path, "amount, from and to go together; without them the block pays its lines")
+        if all(parts) and term.lines is not None:
+            found.add(path, "pays an amount or its lines, not both")
+    if isinstance(term, MarginalRate):
+        _check_marginal(term, path, scope, found)
+    if isinstance(term, Pool):
+        _check_pool(case, contract, term, path, scope, found)
+
+
+def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings) -> None:
+    if (term.rate is None) == (not term.bands):
+        found.add(path, "give a rate or bands, one of the two")
+        return
+    if term.bands and term.tolerance is not None:
+        found.add(f"{path}.tolerance", "goes with a rate; with bands, state the first band's beyond")
+    labels = {**scope.labels, "line": tuple(term.lines or scope.labels["line"])}
+    edges = [(f"{path}.bands[{i}].beyond", b.beyond, b) for i, b in enumerate(term.bands)]
+    if term.tolerance is not None:
+        edges.append((f"{path}.tolerance", term.tolerance, term))
+    if term.break_glass is not None:
+        edges.append((f"{path}.break_glass.threshold", term.break_glass.threshold, term.break_glass))
+    _check_ascending(edges, labels, found)
+    if term.per == "total":
+        for name in ("rate", "tolerance", "cap", "collar"):
+            if _by_label(getattr(term, name), labels["line"]):
+                found.add(f"{path}.{name}", 'is by line, but per = "total" settles their sum')
+        for i, band in enumerate((*term.bands, term.break_glass)):
+            if band is not None and _by_label(band.rate, labels["line"]):
+                found.add(f"{path}.bands[{i}].rate", 'is by line, but per = "total" settles their sum')
+
+
+def _by_label(given: Given, labels: tuple[str, ...]) -> bool:
+    if isinstance(given, tuple):
+        return any(_by_label(item, labels) for item in given)
+    if isinstance(given, Mapping):
+        return any(key in labels or _by_label(item, labels) for key, item in given.items())
+    return False
+
+
+def _check_ascending(edges: list[tuple[str, Given, Any]], labels: Any, found: Findings) -> None:
+    before: Any = None
+    for path, given, owner in edges:
+        field = path.rpartition(".")[2]
+        declared = next(f.declaration for f in fields_of(type(owner)) if f.name == field)
+        assert isinstance(declared, Parameter)
+        values = expand(given, declared, labels)
+        if before is not None and np.any(values <= before):
+            at = int(np.argmax(np.ravel(values <= before)))
+            found.add(
+                path,
+                f"bands out of order: found {np.ravel(values)[at]:g} after {np.ravel(before)[at]:g}; "
+                "accepted: each begins beyond the one before",
+            )
+        before = values
+
+
+def _check_pool(
+    case: "Case", contract: "Contract", term: Pool, path: str, scope: Scope, found: Findings
+) -> None:
+    fields = {"fixed": {"share", "loss_share"}, "proportional": {"weights"}, "influence": set()}
+    for name in ("share", "loss_share", "weights"):
+        if getattr(term, name) is not None and name not in fields[term.key]:
+            found.add(f"{path}.{name}", f"means nothing with key = {term.key!r}; leave it out")
+    needed = {"fixed": "share", "proportional": "weights"}.get(term.key)
+    if needed and getattr(term, needed) is None:
+        found.add(f"{path}.{needed}", f"missing; key = {term.key!r} needs it")
+    if term.key == "proportional" and term.weights is not None:
+        declared = next(f.declaration for f in fields_of(Pool) if f.name == "weights")
+        assert isinstance(declared, Parameter)
+        if np.any(expand(term.weights, declared, scope.labels).sum(-1) <= 0):
+            found.add(f"{path}.weights", "sum to 0 in some year; at least one must be above 0")
+    if term.key == "influence" and case.residual_key is None:
+        found.add(
+            "residual_key",
+            f"missing; {path} shares by influence, and what nobody controls needs a key",
+        )
+    _check_ascending(
+        [(f"{path}.corridors[{i}].beyond", c.beyond, c) for i, c in enumerate(term.corridors)],
+        scope.labels,
+        found,
+    )
+    order = {other.label: _order(contract, other) for other in contract.terms}
+    late = [name for name in term.against if order.get(name, (0, 0)) >= order[term.label]]
+    if late:
+        found.add(f"{path}.against", f"{', '.join(late)} run after it; a term sees earlier ones only")
+    if not term.against:
+        found.add(f"{path}.against", f"is empty; {suggest('', tuple(order))}")
+
+
+def _order(contract: "Contract", term: AbstractTerm) -> tuple[int, int]:
+    position = [other.label for other in contract.terms].index(term.label)
+    return PHASES.index(term.runs_in), position
+
+
+def _check_support(contract: "Contract", found: Findings) -> None:
+    """Support is paid once: inside a paid budget, or as a posting of its own."""
+    terms = {term.label: term for term in contract.terms}
+    budgets = {budget.name: budget for budget in contract.budgets}
+    paid = {term.budget: term.label for term in contract.terms if isinstance(term, CapitatedBudget)}
+    for name, budget in budgets.items():
+        support = terms.get(budget.stranded_support or "")
+        if name in paid and isinstance(support, StrandedSupport) and support.paid_in != name:
+            found.add(
+                f"{contract.name}.{support.label}",
+                f"support paid twice: {paid[name]!r} pays the budget {name!r}, which includes it, and "
+                f'the term posts it again; say paid_in = "{name}", or drop the budget\'s step',
+            )
+    for term in contract.terms:
+        if isinstance(term, StrandedSupport) and term.paid_in is not None:
+            budget = budgets.get(term.paid_in)
+            if term.paid_in not in paid or budget is None or budget.stranded_support != term.label:
+                found.add(
+                    f"{contract.name}.{term.label}.paid_in",
+                    f"{term.paid_in!r} is not a budget that a capitated-budget term pays and that "
+                    f"names {term.label!r} as its stranded_support",
+                )
+        if isinstance(term, Pool) and term.budget in budgets:
+            _check_pool_support(contract, term, budgets[term.budget], terms, found)
+    _check_overlap(contract, found)
+
+
+def _check_pool_support(
+    contract: "Contract", pool: Pool, budget: Any, terms: Mapping[str, Any], found: Findings
+) -> None:
+    named = budget.stranded_support
+    posted = [
+        term.label
+        for term in terms.values()
+        if isinstance(term, StrandedSupport) and term.paid_in is None
+    ]
+    if named in posted and named not in pool.against:
+        found.add(
+            f"{contract.name}.{pool.label}.against",
+            f"the budget includes {named!r}, so the outlay must too; add it",
+        )
+    for label in posted:
+        if label in pool.against and label != named:
+            found.add(
+                f"{contract.name}.{pool.label}.against",
+                f"counts {label!r} as outlay, which the budget {budget.name!r} leaves out; name it as "
+                "the budget's stranded_support",
+            )
+
+
+def _check_overlap(contract: "Contract", found: Findings) -> None:
+    taken: dict[str, str] = {}
+    for term in contract.terms:
+        if not isinstance(term, StrandedSupport):
+            continue
+        for line in term.lines or ():
+            if line in taken:
+                found.add(
+                    f"{contract.name}.{term.label}.lines",
+                    f"support paid twice: {taken[line]!r} supports {line!r} already",
+                )
+            taken[line] = term.label

@@ -1,0 +1,274 @@
+"""Checks of the system: what declarations alone cannot say about years, laws, lines and changes."""
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from riskshare.checks.given import SUM_TOLERANCE, Findings, suggest
+from riskshare.laws.dependence import cholesky
+from riskshare.names import ALL_YEARS, SYSTEM
+from riskshare.parameters import Parameter, expand, fields_of
+from riskshare.system import AbstractIndex, Delay, Line, Noise
+
+if TYPE_CHECKING:
+    from riskshare.case import Case
+
+
+def check_names(names: Iterable[str], section: str, reserved: tuple[str, ...], found: Findings) -> None:
+    """Check that names are given, single, free of path signs, and not reserved."""
+    for name, count in Counter(names).items():
+        path = f"{section}.{name}" if section else str(name)
+        if not isinstance(name, str) or not name or set(name) & set("[],."):
+            found.add(path, f"found the name {name!r}; accepted: text without . , [ ]")
+        elif count > 1:
+            found.add(path, f"the name {name!r} stands {count} times; names are unique")
+        elif name in reserved:
+            found.add(path, f"the name {name!r} is reserved; choose another")
+
+
+def check_years(case: "Case", found: Findings) -> None:
+    """Check that years are there, in order, and do not overlap."""
+    if not case.years:
+        found.add("years", "there are none; give at least one year with label, start and end")
+    before = None
+    for i, year in enumerate(case.years):
+        path = f"years[{i}]"
+        if not found.clean(path) or not isinstance(year.start, datetime.date):
+            before = None
+            continue
+        if year.label == ALL_YEARS:
+            found.add(path, f"the label {ALL_YEARS!r} is reserved; choose another")
+        if year.end < year.start:
+            found.add(path, f"ends on {year.end}, before it starts on {year.start}")
+        elif (year.end - year.start).days > 366:
+            found.add(path, f"is longer than a year: {year.start} to {year.end}")
+        if before is not None and year.start <= before.end:
+            found.add(path, f"starts on {year.start}, before {before.label} ends on {before.end}")
+        before = year
+    for label, count in Counter(year.label for year in case.years).items():
+        if count > 1:
+            found.add("years", f"the label {label!r} stands {count} times; labels are unique")
+
+
+def check_partners(case: "Case", found: Findings) -> None:
+    """Check groups and the fields of pool accounts."""
+    for partner in case.partners:
+        path = f"partners.{partner.name}"
+        if SYSTEM in partner.groups:
+            found.add(f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out")
+        if partner.kind != "pool":
+            for name in ("opening_balance", "shortfall", "release"):
+                if getattr(partner, name) is not None:
+                    found.add(f"{path}.{name}", 'only a partner of kind "pool" has one')
+        for name in ("shortfall", "release"):
+            key = getattr(partner, name)
+            if hasattr(key, "get") and key.get(partner.name):
+                found.add(f"{path}.{name}", "a pool account cannot be its own counterparty")
+
+
+def check_indices(case: "Case", found: Findings) -> None:
+    """Check laws, processes, influence and correlations of everything that is drawn."""
+    paths = {f"drivers.{driver.name}": driver for driver in case.drivers}
+    paths |= {f"members.{population.name}": population for population in case.members}
+    paths |= {f"changes.{change.name}.delivery": change.delivery for change in case.changes}
+    delays = {f"changes.{c.name}.delay": c.delay for c in case.changes if c.delay is not None}
+    for path, index in (paths | delays).items():
+        if found.clean(path):
+            _check_law(index, path, found)
+            influence = getattr(index, "influence", None)
+            total = sum(influence.values()) if influence else 0.0
+            if total > 1 + SUM_TOLERANCE:
+                found.add(
+                    f"{path}.influence",
+                    f"the shares of control sum to {total:.10g}; accepted: at most 1 (what is left "
+                    "is controlled by nobody and goes by the residual key)",
+                )
+    _check_correlations(case, found)
+
+
+def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
+    if index.sd is not None and index.interval is not None:
+        found.add(path, "has both sd and interval; give one of them")
+    if index.sd is not None and index.law is None:
+        found.add(f"{path}.law", "missing; accepted with sd: normal, lognormal")
+    if index.sd is not None and index.law == "lognormal" and index.centre is None:
+        found.add(
+            f"{path}.centre",
+            "missing; accepted: mean, median (with median, a lognormal index of sd 0.10 raises the "
+            "mean by 0.5 %)",
+        )
+    if index.interval is not None:
+        if index.value is not None or index.centre is not None:
+            found.add(path, "an interval is the whole belief; leave value and centre out")
+        low, high = index.interval
+        if not low < high:
+            found.add(f"{path}.interval", f"found [{low:g}, {high:g}]; accepted: 10 % point < 90 % point")
+        if index.law == "lognormal" and low <= 0:
+            found.add(f"{path}.interval", f"found {low:g}; accepted for a lognormal: above 0")
+        if not isinstance(index, Delay) and high <= 0:
+            found.add(f"{path}.interval", "the 90 % point is not above 0: the index would be 0")
+    if index.law == "lognormal" and index.sd is not None and index.value == 0:
+        found.add(f"{path}.value", "found 0; a lognormal index is above 0")
+    if (index.process == "ar1") != (index.persistence is not None):
+        found.add(f"{path}.persistence", 'goes with process = "ar1", and it needs one, from -1 to 1')
+    if isinstance(index, Delay) and index.process == "random-walk":
+        found.add(f"{path}.process", "found random-walk; accepted for a delay: constant, ar1")
+
+
+def _check_correlations(case: "Case", found: Findings) -> None:
+    seen = set()
+    for i, correlation in enumerate(case.correlations):
+        path = f"correlations[{i}]"
+        if not found.clean(path):
+            return
+        pair = correlation.between
+        if len(pair) != 2 or pair[0] == pair[1]:
+            found.add(f"{path}.between", f"found {list(pair)}; accepted: the names of two drivers")
+            return
+        if frozenset(pair) in seen:
+            found.add(f"{path}.between", f"{' and '.join(pair)} stand twice")
+        seen.add(frozenset(pair))
+    try:
+        cholesky(_correlations(case))
+    except ValueError as error:
+        found.add("correlations", f"the matrix is not positive definite ({error}); lower some of them")
+
+
+def check_lines(case: "Case", found: Findings) -> None:
+    """Check volumes, cost shares, series, loadings and noise of every line."""
+    drivers = {driver.name: driver for driver in case.drivers}
+    for line in case.lines:
+        path = f"lines.{line.name}"
+        if not found.clean(path):
+            continue
+        if (line.baseline is None) == (line.expected is None):
+            found.add(
+                path,
+                "give a baseline (an existing service) or expected (a new one), one of the two",
+            )
+        if line.expected is not None and line.growth not in (0, 0.0):
+            found.add(f"{path}.growth", "a new service states its expected activity year by year")
+        _check_cost(line, path, found)
+        for noise, name in ((line.noise, "noise"), (line.unit_cost_noise, "unit_cost_noise")):
+            _check_noise(noise, f"{path}.{name}", name == "noise", found)
+            if noise is not None and noise.factors:
+                _check_factors(case, noise, f"{path}.{name}.factors", found)
+        for name, weights in (("price_series", line.price_series), ("cost_series", line.cost_series)):
+            if weights is not None and not case.price_base:
+                found.add("price_base", f"missing; {path}.{name} needs the year it starts from")
+            if hasattr(weights, "values") and abs(sum(weights.values()) - 1) > SUM_TOLERANCE:
+                total = sum(weights.values())
+                found.add(f"{path}.{name}", f"the weights sum to {total:.10g}; they must sum to 1")
+        for name, power in line.loadings.items() if hasattr(line.loadings, "items") else ():
+            driver = drivers.get(name)
+            if driver is None:
+                continue
+            if driver.acts_on in ("funding", "chance"):
+                found.add(
+                    f"{path}.loadings[{name}]",
+                    f"that driver acts on {driver.acts_on}; accepted: drivers of activity, case_mix "
+                    "or unit_cost",
+                )
+            floored = not driver.certain and driver.law != "lognormal"
+            if power < 0 and floored:
+                found.add(
+                    f"{path}.loadings[{name}]",
+                    f"found {power:g} on a normal index, whose inverse has an infinite mean; "
+                    "accepted: 0 or more, or give the driver a lognormal law",
+                )
+
+
+def _check_cost(line: Line, path: str, found: Findings) -> None:
+    cost = line.cost
+    total = cost.variable + (cost.semi_fixed or 0) + (cost.fixed or 0)
+    if abs(total - 1) > SUM_TOLERANCE:
+        found.add(
+            f"{path}.cost",
+            f"variable, semi_fixed and fixed sum to {total:.10g}; the shares must sum to 1",
+        )
+    for part in ("semi_fixed", "fixed"):
+        released = getattr(cost.released, part)
+        if isinstance(released, tuple) and any(b < a for a, b in zip(released, released[1:], strict=False)):
+            found.add(f"{path}.cost.released.{part}", "a share released never falls with age")
+    step = cost.step
+    if step is None:
+        return
+    if cost.semi_fixed is None:
+        found.add(f"{path}.cost.step", "a step needs a semi_fixed share")
+    if step.size == 0:
+        found.add(f"{path}.cost.step.size", "found 0; accepted: above 0")
+    for name in ("length_of_stay", "occupancy"):
+        if (step.unit == "beds") != (getattr(step, name) is not None):
+            found.add(f"{path}.cost.step.{name}", 'goes with unit = "beds", and it needs one')
+        elif getattr(step, name) == 0:
+            found.add(f"{path}.cost.step.{name}", "found 0; accepted: above 0")
+
+
+def _check_noise(noise: Noise | None, path: str, activity: bool, found: Findings) -> None:
+    if noise is None:
+        return
+    counts = noise.law in ("poisson", "negative-binomial")
+    if counts and not activity:
+        found.add(f"{path}.law", f"found {noise.law!r}; accepted for a unit cost: gamma, lognormal")
+    if (noise.law == "negative-binomial") != (noise.overdispersion is not None):
+        found.add(f"{path}.overdispersion", 'goes with law = "negative-binomial", and it needs one')
+    if counts == (noise.cv is not None):
+        found.add(f"{path}.cv", "goes with gamma and lognormal laws, and they need one")
+
+
+def _check_factors(case: "Case", noise: Noise, path: str, found: Findings) -> None:
+    known = [driver.name for driver in case.drivers]
+    weights = np.array([noise.factors.get(name, 0.0) for name in known])
+    positions = [known.index(n) if n in known else -1 for n in case.indices()]
+    picked = [i for i, position in enumerate(positions) if position >= 0]
+    matrix = _correlations(case)[np.ix_(picked, picked)]
+    explained = float(weights @ matrix @ weights)
+    if explained > 1 + SUM_TOLERANCE:
+        found.add(path, f"explain {explained:.4g} of the variance of the score; accepted: at most 1")
+
+
+def _correlations(case: "Case") -> Any:
+    names = list(case.indices())
+    matrix = np.eye(len(names))
+    for correlation in case.correlations:
+        if len(correlation.between) == 2 and set(correlation.between) <= set(names):
+            row, column = (names.index(name) for name in correlation.between)
+            matrix[row, column] = matrix[column, row] = correlation.value
+    return matrix
+
+
+def check_changes(case: "Case", found: Findings) -> None:
+    """Check that changes leave from lines with a baseline and never take more than all of it."""
+    lines = {line.name: line for line in case.lines}
+    labels = case.labels()
+    leaving: dict[str, Any] = {}
+    size = next(info.declaration for info in fields_of(type(case.changes[0])) if info.name == "size") if case.changes else None
+    for change in case.changes:
+        path = f"changes.{change.name}"
+        if not found.clean(path) or change.source not in lines:
+            continue
+        if lines[change.source].baseline is None:
+            found.add(f"{path}.source", f"{change.source!r} has no baseline to take a share of")
+        if change.destination == change.source:
+            found.add(f"{path}.destination", "is the source itself")
+        assert isinstance(size, Parameter)
+        leaving[change.source] = leaving.get(change.source, 0) + expand(change.size, size, labels)
+    for name, total in leaving.items():
+        if np.max(total) > 1 + SUM_TOLERANCE:
+            found.add("changes", f"together they take {np.max(total):.3g} of the baseline of {name!r}")
+
+
+def check_notes(case: "Case", found: Findings) -> None:
+    """Check that every note about a path is about something that is there."""
+    paths = set(case.numbers())
+    known = {path.partition("[")[0] for path in paths}
+    known |= {".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 1)}
+    for section, notes in (("assumptions", case.assumptions), ("sources", case.sources)):
+        for path, note in notes.items():
+            if path not in paths and path not in known:
+                found.add(f"{section}.{path}", f"nothing has that path; {suggest(path, sorted(known))}")
+            if not isinstance(note, str):
+                found.add(f"{section}.{path}", f"found {note!r}; accepted: text")

@@ -1,0 +1,163 @@
+"""A capitated budget, built as a bridge whose every step can be printed."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from riskshare.contract.term import PlanView, TermLines, YearView
+from riskshare.parameters import Declared, FrozenMap, Given, Parameter, Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget(Declared):
+    """A named amount for each year: notional until a term pays it or measures against it.
+
+    From lines or a base amount (NHS England's intelligent fixed payment, M03):
+    ``baseline value x growth x inflation x (1 - efficiency) + planned changes + new services
+    + stranded support + other``. From members (capitation, M10):
+    ``sum over populations of members x rate x need x (1 + growth)^years`` in place of the
+    baseline value; the rate is per member and full year.
+
+    Parameters
+    ----------
+    lines
+        Lines whose baseline, changes and new services it covers; the contract's unless given.
+    base
+        An amount for each year in place of the lines' baseline value. Money per year, as stated:
+        a part-year is not scaled.
+    rate
+        Money per member and year, by population, in place of the baseline value.
+    rebase
+        With a rate: whether the budget follows the members counted (``actual``) or stays at plan.
+    count_date
+        With a rate: the date at which members are counted, for the statement.
+    growth, inflation
+        Rates into each year, the first included, compounded. Left out, a budget from lines takes
+        the growth and price inflation of its lines.
+    efficiency
+        Rate taken off in each year, compounded.
+    planned_changes, new_services
+        Whether changes at full delivery, and lines without a baseline, are added at plan price.
+    stranded_support
+        The stranded-support term whose planned amount is added.
+    other
+        Further amounts by name (a transformation fund, a control total adjustment).
+    """
+
+    name: str
+    lines: TermLines = None
+    base: Annotated[Given, Parameter("money per year")] = None
+    rate: Annotated[Given, Parameter("money per member", axes=("population",), fill=0.0)] = None
+    rebase: Literal["plan", "actual"] | None = None
+    count_date: str = ""
+    growth: Annotated[Given, Parameter("rate per year", lower=-1.0)] = None
+    inflation: Annotated[Given, Parameter("rate per year", lower=-1.0)] = None
+    efficiency: Annotated[Given, Parameter("rate per year", upper=1.0)] = 0.0
+    planned_changes: bool = True
+    new_services: bool = True
+    stranded_support: Annotated[str | None, Reference("term")] = None
+    other: Annotated[Given, Parameter("money per year", axes=("item",), fill=0.0)] = FrozenMap()
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class BoundBudget:
+    """A budget as numbers: an amount that is fixed, and one that may follow the members."""
+
+    fixed: Any
+    """(year): money."""
+    capitation: Any
+    """(year, population): money at planned members."""
+    rebased: bool = dataclasses.field(metadata={"static": True})
+
+    def amount(self, year: YearView) -> Float[Array, " sample"]:
+        """The budget of the year at hand."""
+        if self.rebased:
+            capitation = (self.capitation[:, None] * year.members_index).sum(0)
+        else:
+            capitation = self.capitation.sum()
+        return (self.fixed + capitation) * jnp.ones_like(year.activity[0])
+
+
+def bridge(
+    budget: Budget,
+    numbers: dict[str, Any],
+    plan: PlanView,
+    lines: tuple[int, ...],
+    items: tuple[str, ...],
+    support: np.ndarray[Any, Any] | None,
+) -> tuple[dict[str, np.ndarray[Any, Any]], BoundBudget]:
+    """Work out a budget step by step.
+
+    Parameters
+    ----------
+    numbers
+        The budget's fields as arrays with the year first; absent ones are None.
+    support
+        Planned amount of its stranded-support term, (year), if it names one.
+
+    Returns
+    -------
+    steps
+        Label of each step and its money by year; they add up to the budget.
+    bound
+        The same as numbers for the kernel.
+    """
+    picked = list(lines)
+    old = [line for line in picked if not plan.new_service[line]]
+    new = [line for line in picked if plan.new_service[line]]
+    steps: dict[str, np.ndarray[Any, Any]] = {}
+    from_lines = numbers["base"] is None and numbers["rate"] is None
+
+    def compounded(name: str, sign: float = 1.0) -> np.ndarray[Any, Any]:
+        rate = numbers[name]
+        return np.ones(len(plan.fraction)) if rate is None else np.cumprod(1 + sign * rate)
+
+    capitation = np.zeros_like(plan.members)
+    if numbers["rate"] is not None:
+        at_start = plan.members * plan.need * numbers["rate"] * plan.fraction[:, None]
+        steps["capitation"] = at_start.sum(1)
+        capitation = at_start
+    elif numbers["base"] is not None:
+        steps["base"] = numbers["base"]
+    else:
+        steps["baseline"] = (plan.baseline * plan.base_price)[:, old].sum(1)
+    running = next(iter(steps.values()))
+    start = running
+    if from_lines and numbers["growth"] is None:
+        grown = (plan.before * plan.base_price)[:, old].sum(1)
+    else:
+        grown = running * compounded("growth")
+    steps["growth"], running = grown - running, grown
+    if from_lines and numbers["inflation"] is None:
+        at_growth = plan.before if numbers["growth"] is None else plan.baseline
+        dear = (at_growth * plan.price)[:, old].sum(1)
+        cheap = (at_growth * plan.base_price)[:, old].sum(1)
+        dear = running * np.divide(dear, cheap, out=np.ones_like(dear), where=cheap > 0)
+    else:
+        dear = running * compounded("inflation")
+    steps["inflation"], running = dear - running, dear
+    lean = running * compounded("efficiency", -1.0)
+    steps["efficiency"], running = lean - running, lean
+    capitation = capitation * np.divide(
+        running, start, out=np.ones_like(start), where=start != 0
+    )[:, None]
+    if budget.planned_changes:
+        steps["planned changes"] = ((plan.plan - plan.before) * plan.price)[:, old].sum(1)
+    if budget.new_services:
+        steps["new services"] = (plan.plan * plan.price)[:, new].sum(1)
+    if support is not None:
+        steps["stranded support"] = support
+    for i, item in enumerate(items):
+        steps[item] = numbers["other"][:, i]
+    total = np.sum(list(steps.values()), axis=0)
+    fixed = total - capitation.sum(1)
+    always = ("baseline", "base", "capitation")
+    shown = {k: v for k, v in steps.items() if k in always or np.any(v != 0)}
+    return shown, BoundBudget(fixed, capitation, budget.rebase == "actual")

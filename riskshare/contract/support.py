@@ -1,0 +1,81 @@
+"""Terms that help a provider while cost follows activity out: stranded-cost support."""
+
+import dataclasses
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from riskshare.contract.ledger import Ledger, Transfer, per_line
+from riskshare.contract.term import (
+    AbstractTerm,
+    PlanView,
+    State,
+    TermLines,
+    YearView,
+    columns,
+    rows,
+    term,
+)
+from riskshare.names import Phase
+from riskshare.parameters import Given, Parameter, Reference
+
+
+@term
+class StrandedSupport(AbstractTerm):
+    """Pays a share of what removing activity strands (M33).
+
+    ``posting = share x taper x measure`` for each line from its payer to its deliverer; the measure
+    is the ``value removed`` (price x R) or the ``stranded cost`` (unit cost x R less what was
+    released), R being activity below baseline, on the ``planned`` removal (agreed in advance, so a
+    fixed amount) or the ``realised`` one. It has no counterpart above baseline: more activity
+    strands nothing.
+
+    Parameters
+    ----------
+    taper
+        What is left of the support in each year; 1 unless given.
+    paid_in
+        A budget that already pays this support. The term then posts nothing itself.
+    """
+
+    kind: ClassVar[str] = "stranded-support"
+    usual_phase: ClassVar[Phase] = "payment"
+
+    lines: TermLines = None
+    share: Annotated[Given, Parameter("share", axes=("line",), lower=0.0, upper=1.0, base="of")]
+    of: Literal["value removed", "stranded cost"]
+    basis: Literal["planned", "realised"]
+    taper: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="share")] = 1.0
+    paid_in: Annotated[str | None, Reference("name")] = None
+    planned: Annotated[Any, Parameter("money per year", axes=("line",), derived=True)] = None
+
+    def planned_amounts(self, plan: PlanView) -> np.ndarray[Any, Any]:
+        """Return the support on the planned removal, (year, line of the term), money."""
+        value = plan.price * plan.removed if self.of == "value removed" else plan.stranded
+        return self.share * self.taper[:, None] * value[:, list(self.lines)]
+
+    def prepared(self, plan: PlanView) -> Self:
+        """Work out the planned amounts."""
+        return dataclasses.replace(self, planned=self.planned_amounts(plan))
+
+    def residue_key(self, year: YearView) -> Float[Array, " partner"]:
+        """Return who pays."""
+        return year.payer[:, self.lines[0]]
+
+    def settle(
+        self, year: YearView, ledger: Ledger, state: State
+    ) -> tuple[tuple[Transfer, ...], State]:
+        """Pay the support."""
+        if self.paid_in is not None:
+            amount = jnp.zeros_like(rows(year.removed, self.lines))
+        elif self.basis == "planned":
+            amount = self.planned[:, None] * jnp.ones_like(rows(year.removed, self.lines))
+        else:
+            removed = year.price * year.removed
+            measure = removed if self.of == "value removed" else year.stranded
+            amount = (self.share * self.taper)[:, None] * rows(measure, self.lines)
+        to, from_ = columns(year.deliverer, self.lines), columns(year.payer, self.lines)
+        return (per_line(amount, to, from_),), state

@@ -1,0 +1,179 @@
+"""The labelled results: draws and outcomes as xarray datasets, and what their names mean."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from riskshare.bind import Bound
+from riskshare.case import Case
+from riskshare.names import SYSTEM
+from riskshare.parameters import expand, fields_of
+
+OUTCOMES = (
+    "received",
+    "paid",
+    "cost",
+    "position",
+    "posting",
+    "line_cost",
+    "cost_released",
+    "stranded",
+    "lost_contribution",
+)
+"""Variables of an outcomes dataset."""
+
+_LONG_NAMES = {
+    "received": "money received from terms, not negative",
+    "paid": "money paid under terms, not negative",
+    "cost": "cost of what the partner delivers and of the changes it owns",
+    "position": "surplus (+) or deficit (-): postings less cost",
+    "posting": "money that a term moves, positive where the partner receives",
+    "line_cost": "cost of a line's activity",
+    "cost_released": "cost of the activity below baseline that has gone",
+    "stranded": "cost of the activity below baseline that is still there",
+    "lost_contribution": "price of the activity below baseline less the cost released",
+    "activity": "activity of the year",
+    "case_mix": "case mix, 1 = plan",
+    "unit_cost": "full cost per case-mix unit at baseline volume",
+    "driver_index": "index of a driver, 1 = plan; of a delay, years",
+    "members": "members of a population",
+}
+_BY_PARTNER = ("received", "paid", "cost", "position")
+_BY_LINE = ("line_cost", "cost_released", "stranded", "lost_contribution")
+
+
+def digest(case: Case) -> str:
+    """Return the digest that tells one case from another: 16 hexadecimal digits."""
+    return hashlib.sha256(repr(case).encode()).hexdigest()[:16]
+
+
+def groups_of(case: Case) -> dict[str, np.ndarray[Any, Any]]:
+    """Return which partners belong to ``system`` and to each group."""
+    members = {SYSTEM: np.array([partner.kind != "external" for partner in case.partners])}
+    for name in dict.fromkeys(group for partner in case.partners for group in partner.groups):
+        members[name] = np.array([name in partner.groups for partner in case.partners])
+    return members
+
+
+def coordinates(case: Case) -> dict[str, Any]:
+    """Return the coordinates of years and partners, with kinds, targets and membership."""
+    groups = groups_of(case)
+    labels = case.labels()
+
+    def by_partner(name: str) -> np.ndarray[Any, Any]:
+        declaration = next(i.declaration for i in fields_of(type(case.partners[0])) if i.name == name)
+        values = [getattr(partner, name) for partner in case.partners]
+        return np.stack(
+            [
+                np.full(len(case.years), np.nan) if value is None else expand(value, declaration, labels)  # type: ignore[arg-type]  # a Parameter
+                for value in values
+            ],
+            axis=1,
+        )
+
+    return {
+        "year": list(labels["year"]),
+        "partner": list(labels["partner"]),
+        "kind": ("partner", [partner.kind for partner in case.partners]),
+        "target": (("year", "partner"), by_partner("target")),
+        "turnover": (("year", "partner"), by_partner("turnover")),
+        "partner_group": list(groups),
+        "membership": (("partner_group", "partner"), np.stack(list(groups.values()))),
+    }
+
+
+def attributes(case: Case, precision: str) -> dict[str, Any]:
+    """Return what a result says of itself, so that it can be made again."""
+    return {
+        "title": case.title or case.name,
+        "case": case.name,
+        "case_digest": digest(case),
+        "currency": case.currency,
+        "precision": precision,
+        "riskshare_version": version("riskshare"),
+    }
+
+
+def _describe(dataset: xr.Dataset, case: Case) -> xr.Dataset:
+    units = {line.name: line.unit for line in case.lines}
+    for name, variable in dataset.data_vars.items():
+        if name in _LONG_NAMES:
+            variable.attrs["long_name"] = _LONG_NAMES[str(name)]
+        if name in OUTCOMES:
+            variable.attrs["units"] = case.currency
+        if name == "activity":
+            variable.attrs["units"] = ", ".join(f"{k}: {v}" for k, v in units.items())
+    return dataset
+
+
+def outcomes_dataset(
+    case: Case,
+    bound: Bound,
+    arrays: Mapping[str, Any],
+    attrs: Mapping[str, Any],
+    replicate: np.ndarray[Any, Any] | None = None,
+) -> xr.Dataset:
+    """Label what the kernel returned: arrays with the year first and the sample last."""
+    variables: dict[str, Any] = {}
+    for name in OUTCOMES:
+        if name not in arrays:
+            continue
+        if name in _BY_PARTNER:
+            variables[name] = (("year", "partner", "sample"), arrays[name])
+        elif name in _BY_LINE:
+            variables[name] = (("year", "line", "sample"), arrays[name])
+        else:
+            entries = arrays[name]
+            shape = (len(case.years), 0, len(case.partners), 0)
+            stacked = np.stack(entries, axis=1) if entries else np.zeros(shape)
+            variables[name] = (("year", "term", "partner", "sample"), stacked)
+    coords = coordinates(case)
+    if any(name in arrays for name in _BY_LINE):
+        coords["line"] = list(case.labels()["line"])
+    if "posting" in arrays:
+        coords["term"] = list(bound.structure.term_names)
+    if replicate is not None:
+        variables["replicate"] = ("sample", replicate)
+    dataset = xr.Dataset(variables, coords, dict(attrs))
+    return _describe(dataset, case)
+
+
+def draws_dataset(
+    case: Case,
+    bound: Bound,
+    arrays: Mapping[str, Any],
+    attrs: Mapping[str, Any],
+    replicate: np.ndarray[Any, Any] | None = None,
+) -> xr.Dataset:
+    """Label drawn experience."""
+    names = list(case.indices())
+    structure = bound.structure
+    people = slice(structure.drivers, structure.drivers + structure.populations)
+    others = [i for i in range(structure.indices) if not people.start <= i < people.stop]
+    index = arrays["driver_index"]
+    by_line = ("year", "line", "sample")
+    variables: dict[str, Any] = {
+        "activity": (by_line, arrays["activity"]),
+        "case_mix": (by_line, arrays["case_mix"]),
+        "unit_cost": (by_line, arrays["unit_cost"]),
+        "driver_index": (("year", "driver", "sample"), index[:, others]),
+        "members": (
+            ("year", "population", "sample"),
+            index[:, people] * bound.plan.view.members[:, :, None].astype(index.dtype),
+        ),
+    }
+    if replicate is not None:
+        variables["replicate"] = ("sample", replicate)
+    labels = case.labels()
+    coords = {
+        "year": list(labels["year"]),
+        "line": list(labels["line"]),
+        "driver": [names[i] for i in others],
+        "population": list(labels["population"]),
+    }
+    dataset = xr.Dataset(variables, coords, dict(attrs))
+    return _describe(dataset, case)

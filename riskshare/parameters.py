@@ -1,0 +1,301 @@
+"""What a number is: declared once beside the field, used by files, checks, paths and arrays.
+
+A field such as ``rate: Annotated[Given, Parameter("share of price", axes=("line",))]`` says its
+unit, its bounds and the labels it may vary by. From that one line follow the check of a file, the
+path of every number (``msk.marginal-rate.rate[outpatients]``) and the array that the kernel sees.
+
+A *given* value keeps the shape in which it was written: a number that holds for every label; a
+mapping from labels of one axis to given values; or a list, one value for each year.
+"""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+
+Given: TypeAlias = Any
+"""A number, a tuple (one entry for each year or age) or a `FrozenMap` of given values."""
+
+Labels: TypeAlias = Mapping[str, tuple[str, ...]]
+"""The labels of each axis: ``{"line": ("outpatients", ...), "year": ("2017/18", ...)}``."""
+
+
+class FrozenMap(Mapping[str, Any]):
+    """An immutable mapping that can be hashed, so that objects holding one stay values."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Any] | None = None) -> None:
+        self._items = dict(items or {})
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._items.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
+        return type(self), (self._items,)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The declaration of a number.
+
+    Parameters
+    ----------
+    unit
+        ``money``, ``money per unit``, ``share``, ``rate``, ``index``, ``units``, ``years``, ...
+        Numbers whose unit begins with ``money`` scale with the currency.
+    axes
+        Axes besides ``year`` along which it may vary, in the order of the bound array.
+    lower, upper
+        Bounds, included.
+    fill
+        The value of labels that a mapping leaves out; without one, leaving a label out is an error.
+    sums_to_one
+        An axis over which the values must sum to one.
+    sequence
+        What a list runs over: ``year``, or ``age`` (any length, the last entry holds for good).
+    by_year
+        Whether it may vary by year.
+    base
+        What a share or rate is a share of.
+    derived
+        Worked out while binding; never written by a person.
+    """
+
+    unit: str
+    axes: tuple[str, ...] = ()
+    lower: float | None = None
+    upper: float | None = None
+    fill: float | None = None
+    sums_to_one: str | None = None
+    sequence: str = "year"
+    by_year: bool = True
+    base: str = ""
+    derived: bool = False
+
+    @property
+    def all_axes(self) -> tuple[str, ...]:
+        """Axes of the bound array, the year (or age) first where there is one."""
+        lead = ("age",) if self.sequence == "age" else (("year",) if self.by_year else ())
+        return lead + self.axes
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A field that names other things: ``to`` is partner, line, driver, term, budget or year."""
+
+    to: str
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """A field holding named items; ``prefix`` is what stands before their name in a path."""
+
+    prefix: str
+
+
+class Declared:
+    """Base of every declared object: lists become tuples and dicts frozen maps, deeply."""
+
+    def __post_init__(self) -> None:
+        """Freeze what was given, so that the object is a value."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            object.__setattr__(self, field.name, freeze(getattr(self, field.name)))
+
+
+def freeze(value: Any) -> Any:
+    """Return lists as tuples and dicts as frozen maps, deeply; NumPy scalars as Python's."""
+    if isinstance(value, (list, tuple)):
+        return tuple(freeze(item) for item in value)
+    if isinstance(value, Mapping):
+        return FrozenMap({str(key): freeze(item) for key, item in value.items()})
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """One field of a declared class: its name, its bare type and its declaration if any."""
+
+    name: str
+    type: Any
+    declaration: Parameter | Reference | Items | None
+    required: bool
+    default: Any
+
+
+@functools.cache
+def fields_of(cls: type) -> tuple[FieldInfo, ...]:
+    """Return the fields of a declared class with their declarations, in order."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    found = []
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        declaration = next(
+            (m for m in _annotations(hint) if isinstance(m, (Parameter, Reference, Items))), None
+        )
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        default = None if field.default is dataclasses.MISSING else field.default
+        found.append(FieldInfo(field.name, _bare(hint), declaration, required, default))
+    return tuple(found)
+
+
+def _annotations(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) is typing.Annotated:
+        return tuple(hint.__metadata__)
+    found: list[Any] = []
+    for argument in typing.get_args(hint):
+        if typing.get_origin(argument) is typing.Annotated:
+            found.extend(argument.__metadata__)
+    return tuple(found)
+
+
+def _bare(hint: Any) -> Any:
+    if typing.get_origin(hint) is typing.Annotated:
+        return typing.get_args(hint)[0]
+    return hint
+
+
+def expand(given: Given, parameter: Parameter, labels: Labels) -> np.ndarray[Any, Any]:
+    """Return a given value as a float64 array over ``parameter.all_axes``.
+
+    The value must have passed `riskshare.checks`; a label that is missing takes ``fill``.
+    """
+    return _expand(given, parameter, parameter.all_axes, labels)
+
+
+def _expand(
+    given: Given, parameter: Parameter, axes: tuple[str, ...], labels: Labels
+) -> np.ndarray[Any, Any]:
+    if isinstance(given, tuple):
+        lead = parameter.sequence
+        size = len(labels[lead])
+        rest = tuple(axis for axis in axes if axis != lead)
+        entries = [given[min(i, len(given) - 1)] for i in range(size)]
+        parts = [_expand(entry, parameter, rest, labels) for entry in entries]
+        return np.stack(parts, axis=axes.index(lead))
+    if isinstance(given, Mapping):
+        axis = axis_of(given, axes, labels)
+        rest = tuple(other for other in axes if other != axis)
+        parts = [
+            _expand(given.get(label, parameter.fill), parameter, rest, labels)
+            for label in labels[axis]
+        ]
+        return np.stack(parts, axis=axes.index(axis))
+    return np.full(tuple(len(labels[axis]) for axis in axes), float(given))
+
+
+def axis_of(given: Mapping[str, Given], axes: Sequence[str], labels: Labels) -> str:
+    """Return the axis that a mapping's keys belong to; the best match where some are unknown."""
+    return max(axes, key=lambda axis: sum(key in labels[axis] for key in given))
+
+
+def set_label(
+    given: Given, keys: tuple[str, ...], value: float, axes: Sequence[str], labels: Labels
+) -> Given:
+    """Return ``given`` with the value at the labels ``keys`` replaced, broadened as needed."""
+    if not keys:
+        return value
+    key, rest = keys[0], keys[1:]
+    axis = next((axis for axis in axes if key in labels[axis]), None)
+    if axis is None:
+        raise KeyError(key)
+    if isinstance(given, tuple):
+        given = FrozenMap(dict(zip(labels[axis], given, strict=False)))
+    elif not isinstance(given, Mapping):
+        given = FrozenMap(dict.fromkeys(labels[axis], given))
+    elif key not in given and not set(given) & set(labels[axis]):
+        # the mapping runs over another axis: set the label below each of its keys
+        return FrozenMap({k: set_label(v, keys, value, axes, labels) for k, v in given.items()})
+    others = [other for other in axes if other != axis]
+    inner = set_label(given.get(key), rest, value, others, labels)
+    return FrozenMap({**given, key: inner})
+
+
+def numbers_in(given: Given, path: str, labels: Labels, sequence: str) -> Iterator[tuple[str, Any]]:
+    """Yield ``(path, number)`` for every number of a given value, labels in brackets."""
+
+    def walk(value: Given, keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, tuple):
+            names = labels[sequence] if sequence in labels else ()
+            for i, item in enumerate(value):
+                yield from walk(item, (*keys, names[i] if i < len(names) else str(i)))
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                yield from walk(item, (*keys, key))
+        elif value is not None:
+            yield (f"{path}[{','.join(keys)}]" if keys else path), value
+
+    yield from walk(given, ())
+
+
+def split_path(path: str) -> tuple[str, tuple[str, ...]]:
+    """Split ``a.b[c,d]`` at the last bracket into ``a.b`` and ``("c", "d")``."""
+    if not path.endswith("]") or "[" not in path:
+        return path, ()
+    head, _, inner = path[:-1].rpartition("[")
+    return head, tuple(part.strip() for part in inner.split(","))
+
+
+def rebuild(
+    node: Any, prefix: str, change: Callable[[str, Given, Parameter, Any], Given]
+) -> Any:
+    """Return a copy of a declared object in which ``change`` has replaced given values.
+
+    ``change(path, given, parameter, owner)`` is called for every declared number; objects below
+    which nothing changes are returned as they are.
+    """
+    replaced = {}
+    for info in fields_of(type(node)):
+        value = getattr(node, info.name)
+        new = _rebuild_field(value, info, prefix, node, change)
+        if new is not value:
+            replaced[info.name] = new
+    return dataclasses.replace(node, **replaced) if replaced else node
+
+
+def _rebuild_field(
+    value: Any, info: FieldInfo, prefix: str, owner: Any, change: Callable[..., Given]
+) -> Any:
+    path = f"{prefix}.{info.name}" if prefix else info.name
+    if value is None:
+        return value
+    if isinstance(info.declaration, Parameter):
+        return change(path, value, info.declaration, owner)
+    if isinstance(value, Declared):
+        return rebuild(value, path, change)
+    if isinstance(value, tuple) and value and isinstance(value[0], Declared):
+        items = tuple(
+            rebuild(item, item_path(prefix, info, item, i), change) for i, item in enumerate(value)
+        )
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    return value
+
+
+def item_path(prefix: str, info: FieldInfo, item: Any, index: int) -> str:
+    """Return the path of one item of a field that holds several."""
+    if isinstance(info.declaration, Items):
+        lead = ".".join(part for part in (prefix, info.declaration.prefix) if part)
+        name = getattr(item, "label", "") or getattr(item, "name", "") or str(index)
+        return f"{lead}.{name}" if lead else name
+    return f"{prefix}.{info.name}[{index}]" if prefix else f"{info.name}[{index}]"

@@ -1,0 +1,143 @@
+"""The kernel: bits to scores to experience to contract, in blocks of 4,096 samples.
+
+One compiled function per case *structure*; every number is an argument. A chunk is 16 blocks under
+`jax.lax.map`, so that another sample count never recompiles and memory stays in the cache.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from riskshare.bind import Leaves, Structure
+from riskshare.program.experience import Experience, draw_year, initial_drivers
+from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
+from riskshare.program.streams import pseudo_bits, score
+
+BLOCKS_PER_CHUNK = 16
+
+_traced: list[str] = []
+
+
+@contextmanager
+def count_traces() -> Iterator[list[str]]:
+    """Collect the name of every kernel that is traced (and so compiled) inside the block."""
+    before = len(_traced)
+    found: list[str] = []
+    try:
+        yield found
+    finally:
+        found.extend(_traced[before:])
+
+
+def _years_of(
+    structure: Structure, leaves: Leaves, bits: Array, keep: tuple[str, ...], dtype: Any
+) -> Outputs:
+    """One block: (year, column, sample) bits to the kept outputs, (year, ..., sample)."""
+    # Scores are formed before the scan over years, which stores them once; formed inside, XLA
+    # would compute each again in every table lookup that uses it.
+    scores = _stored(score(bits, dtype))
+    like = jnp.zeros((1, bits.shape[-1]), dtype)
+    contract = any(name not in _DRAWS for name in keep)
+
+    def step(state: Any, inputs: Any) -> tuple[Any, Outputs]:
+        drivers, carried = state
+        yearly, year_scores = inputs
+        year, drivers = draw_year(
+            structure, leaves.laws, leaves.world, yearly, year_scores, drivers
+        )
+        outputs: Outputs = {
+            "activity": year.activity,
+            "case_mix": year.case_mix,
+            "unit_cost": year.unit_cost,
+            "driver_index": year.index,
+        }
+        if contract:
+            settled, carried = settle_year(structure, leaves.world, yearly, year, carried, None)
+            outputs |= settled
+        return (drivers, carried), {name: outputs[name] for name in keep}
+
+    start = (initial_drivers(structure, like), initial_carried(structure, leaves.yearly, like))
+    if structure.years == 1:
+        first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores))
+        outputs = step(start, first)[1]
+        return jax.tree.map(lambda leaf: leaf[None], outputs)
+    return jax.lax.scan(step, start, (leaves.yearly, scores))[1]  # type: ignore[no-any-return]  # scan is untyped
+
+
+_DRAWS = ("activity", "case_mix", "unit_cost", "driver_index")
+
+
+def _stored(scores: Array) -> Array:
+    """Have XLA store the scores once: it fuses through all but a matrix product."""
+    years, columns, samples = scores.shape
+    padded = -columns % 8
+    scores = jnp.pad(scores, ((0, 0), (0, padded), (0, 0)))
+    groups = scores.reshape(years, -1, 8, samples)
+    unit = jnp.broadcast_to(jnp.eye(8, dtype=scores.dtype), (*groups.shape[:2], 8, 8))
+    groups = jnp.einsum("ygij,ygjb->ygib", unit, groups, precision="highest")
+    return groups.reshape(years, -1, samples)[:, :columns]
+
+
+@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+def sobol_chunk(
+    structure: Structure,
+    leaves: Leaves,
+    low: Array,
+    words: Array,
+    *,
+    keep: tuple[str, ...],
+    dtype: Any,
+) -> Outputs:
+    """Sobol' samples: ``low`` (year, column, sample) bits, ``words`` (block, year, column)."""
+    _traced.append("sobol_chunk")
+
+    def block(word: Array) -> Outputs:
+        return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype)
+
+    return jax.lax.map(block, words)  # type: ignore[no-any-return]  # map is untyped
+
+
+@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+def pseudo_chunk(
+    structure: Structure,
+    leaves: Leaves,
+    keys: Array,
+    blocks: Array,
+    *,
+    keep: tuple[str, ...],
+    dtype: Any,
+) -> Outputs:
+    """Pseudo-random samples: ``keys`` (year, column, 2), ``blocks`` the numbers of the blocks."""
+    _traced.append("pseudo_chunk")
+    years, columns = keys.shape[:2]
+
+    def block(number: Array) -> Outputs:
+        bits = pseudo_bits(keys.reshape(years * columns, 2), number)
+        return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype)
+
+    return jax.lax.map(block, blocks)  # type: ignore[no-any-return]  # map is untyped
+
+
+@partial(jax.jit, static_argnames=("structure", "keep", "minor_unit"))
+def settle_block(
+    structure: Structure,
+    leaves: Leaves,
+    experience: Experience,
+    carried: Carried | None,
+    settled: Array,
+    *,
+    keep: tuple[str, ...],
+    minor_unit: float | None,
+) -> tuple[Outputs, Any]:
+    """Settle given experience, (year, ..., sample); ``carried`` is the state before, if any."""
+    _traced.append("settle_block")
+    if carried is None:
+        like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
+        carried = initial_carried(structure, leaves.yearly, like)
+    outputs, states = settle_years(structure, leaves, experience, carried, settled, minor_unit)
+    return {name: outputs[name] for name in keep}, states

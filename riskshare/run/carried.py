@@ -1,0 +1,112 @@
+"""Balances carried between years, by name: closing balances of one run open the next.
+
+A balance is named after what holds it: ``cost.outpatients.planned[2017/18]`` (share of baseline
+that vintages up to that year explain), ``cost.outpatients.released_semi`` (share of baseline
+whose semi-fixed cost has gone), ``accounts.reserve.balance`` (money).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from riskshare.bind import Bound
+from riskshare.case import Case
+from riskshare.contract.cost import CostState
+from riskshare.errors import ExperienceError, Problem
+from riskshare.names import STATE
+from riskshare.program.settle import Carried
+
+
+def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
+    """Return the names of all balances, in the order of `flat`."""
+    years = case.labels()["year"]
+    lines = [case.lines[i].name for i in bound.structure.cost.exit_lines]
+    stepped = [lines[i] for i in bound.structure.cost.step_lines]
+    names = [f"cost.{line}.{part}[{y}]" for part in ("planned", "rest") for y in years for line in lines]
+    names += [
+        f"cost.{line}.{part}[{y}]"
+        for part in ("planned_steps", "rest_steps")
+        for y in years
+        for line in stepped
+    ]
+    names += [f"cost.{line}.{part}" for part in ("released_semi", "released_fixed") for line in lines]
+    names += [f"cost.{line}.released_steps" for line in stepped]
+    for term in bound.structure.term_names:
+        names += [f"{term}.{key}" for key in _term_state(bound, term)]
+    return tuple(names)
+
+
+def _term_state(bound: Bound, name: str) -> list[str]:
+    slot = bound.numbers.yearly.terms[bound.structure.term_names.index(name)]
+    return sorted(slot.term.initial(np.zeros((1, 1))))  # type: ignore[arg-type]  # only its keys are read
+
+
+def flat(states: Any) -> NDArray[Any]:
+    """Return carried states, each (year, ..., sample), as one (year, state, sample) array."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
+    if not leaves:
+        return np.zeros((0, 0, 0))
+    return np.concatenate([leaf.reshape(leaf.shape[0], -1, leaf.shape[-1]) for leaf in leaves], axis=1)
+
+
+def opened(
+    case: Case, bound: Bound, opening: xr.DataArray | Mapping[str, float], samples: int, dtype: Any
+) -> Carried:
+    """Return opening balances as the state before the first settled year.
+
+    Raises
+    ------
+    ExperienceError
+        If a balance is missing, unknown or not a number.
+    """
+    names = state_names(case, bound)
+    if isinstance(opening, xr.DataArray):
+        if "year" in opening.dims:
+            opening = opening.isel(year=-1)
+        values = {str(n): np.ravel(opening.sel({STATE: n}).values) for n in opening[STATE].values}
+    else:
+        values = {name: np.atleast_1d(np.float64(value)) for name, value in opening.items()}
+    problems = [
+        Problem(f"opening.{name}", "no such balance in this case; leave it out")
+        for name in values
+        if name not in names
+    ]
+    problems += [
+        Problem(f"opening.{name}", "missing; accepted: the closing balance of the year before")
+        for name in names
+        if name not in values
+    ]
+    problems += [
+        Problem(f"opening.{name}", f"found {value}; accepted: a number")
+        for name, value in values.items()
+        if not np.all(np.isfinite(value))
+    ]
+    if problems:
+        raise ExperienceError(problems)
+    rows = iter(np.broadcast_to(values[name], (samples,)) for name in names)
+
+    def take(*lead: int) -> NDArray[Any]:
+        size = int(np.prod(lead))
+        block = np.array([next(rows) for _ in range(size)], dtype)
+        return block.reshape(*lead, samples)
+
+    structure = bound.structure
+    exits, steps = len(structure.cost.exit_lines), len(structure.cost.step_lines)
+    cost = CostState(
+        planned=take(structure.years, exits),
+        rest=take(structure.years, exits),
+        planned_steps=take(structure.years, steps),
+        rest_steps=take(structure.years, steps),
+        released_semi=take(exits),
+        released_fixed=take(exits),
+        released_steps=take(steps),
+    )
+    terms = {
+        term: {key: take(1)[0] for key in _term_state(bound, term)}
+        for term in structure.term_names
+    }
+    return Carried(cost, terms)

@@ -1,0 +1,240 @@
+"""Experience as users give it: checked against the case, filled where that is allowed.
+
+Actuals (no ``sample`` dimension) may leave years out and may leave values to their defaults; draws
+of a planning model (with one) hold a sample of every line and year they speak of.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from riskshare.bind import Bound
+from riskshare.case import Case
+from riskshare.checks.given import suggest
+from riskshare.contract.payment import Funding
+from riskshare.errors import ArgumentError, ExperienceError, Problem
+
+LINE_VARIABLES = ("activity", "case_mix", "unit_cost", "cost")
+VARIABLES = (*LINE_VARIABLES, "driver_index", "members", "quality")
+_AXIS = {
+    **dict.fromkeys(LINE_VARIABLES, "line"),
+    "driver_index": "driver",
+    "members": "population",
+    "quality": "partner",
+}
+
+
+@dataclass
+class GivenExperience:
+    """Experience of a case as arrays (year, row, sample), every value there or accounted for."""
+
+    activity: NDArray[Any]
+    case_mix: NDArray[Any]
+    unit_cost: NDArray[Any]
+    index: NDArray[Any]
+    cost: NDArray[Any] | None
+    settled: NDArray[np.bool_]
+    """Which years have experience."""
+    actual: bool
+    """Whether this is one real course of events rather than samples."""
+    filled: list[str] = field(default_factory=list)
+    """Cells filled from plan, as ``activity[outpatients, 2018/19]``."""
+
+
+def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -> GivenExperience:
+    """Check experience against a case and return it as arrays.
+
+    Raises
+    ------
+    ArgumentError
+        If ``missing`` is neither ``error`` nor ``plan``.
+    ExperienceError
+        For unknown, doubled or missing labels, negative or NaN values, or a driver, members or
+        delivery that the contracts need and the experience lacks.
+    """
+    if missing not in ("error", "plan"):
+        raise ArgumentError(f"missing is {missing!r}; accepted: error, plan")
+    problems: list[Problem] = []
+    actual = "sample" not in given.dims
+    arrays = {name: _aligned(case, given, name, problems) for name in VARIABLES if name in given}
+    for name in given.data_vars:
+        if name not in (*VARIABLES, "replicate"):
+            problems.append(Problem(str(name), f"unknown; {suggest(name, VARIABLES)}"))
+    if "activity" not in arrays:
+        problems.append(Problem("activity", "missing; it is the one variable always needed"))
+    if problems:
+        raise ExperienceError(problems)
+    dtype = np.float32 if all(a.dtype == np.float32 for a in arrays.values()) else np.float64
+    arrays = {name: array.astype(dtype, copy=False) for name, array in arrays.items()}
+    activity = arrays["activity"]
+    settled = ~np.isnan(activity).all(axis=(1, 2))
+    if not settled.any():
+        raise ExperienceError([Problem("activity", "holds no value for any year of the case")])
+    filled = _missing_rows(case, bound, activity, settled, actual, missing, problems)
+    activity = np.where(np.isnan(activity), bound.plan.view.plan[:, :, None], activity)
+    _check_values(case, arrays, problems)
+    index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
+    if problems:
+        raise ExperienceError(problems)
+    samples, filler = activity.shape[-1], _defaults(bound)
+    line = {
+        name: np.where(np.isnan(arrays[name]), filler[name], arrays[name])
+        if name in arrays
+        else np.broadcast_to(filler[name], (*filler[name].shape[:2], samples))
+        for name in ("case_mix", "unit_cost")
+    }
+    return GivenExperience(
+        activity=activity.astype(dtype),
+        case_mix=line["case_mix"].astype(dtype),
+        unit_cost=line["unit_cost"].astype(dtype),
+        index=index.astype(dtype),
+        cost=arrays.get("cost"),
+        settled=settled,
+        actual=actual,
+        filled=filled,
+    )
+
+
+def _defaults(bound: Bound) -> dict[str, NDArray[Any]]:
+    unit_cost = bound.plan.unit_cost[:, :, None]
+    return {"case_mix": np.ones_like(unit_cost), "unit_cost": unit_cost}
+
+
+def _aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -> NDArray[Any]:
+    """Return a variable as (year, row, sample) over all labels of the case, NaN where absent."""
+    axis = _AXIS[name]
+    array = given[name]
+    known = {"year": case.labels()["year"], axis: _rows(case, axis)}
+    expected = {"year", axis}
+    dims = {str(dim) for dim in array.dims}
+    if not expected <= dims or dims - expected - {"sample"}:
+        wanted = f"year, {axis} and, for draws, sample"
+        problems.append(Problem(name, f"has dimensions {sorted(dims)}; accepted: {wanted}"))
+        return np.zeros((0, 0, 0))
+    for dim, labels in known.items():
+        if dim not in array.coords:
+            problems.append(Problem(name, f"has no labels along {dim}; give it a coordinate"))
+            return np.zeros((0, 0, 0))
+        present = [str(label) for label in array[dim].values]
+        for label in dict.fromkeys(present):
+            if label not in labels:
+                message = f"no {dim} is named {label!r}; {suggest(label, labels)}"
+                problems.append(Problem(f"{name}[{label}]", message))
+            elif present.count(label) > 1:
+                problems.append(Problem(f"{name}[{label}]", f"the {dim} stands twice"))
+    if problems:
+        return np.zeros((0, 0, 0))
+    if "sample" not in array.dims:
+        array = array.expand_dims("sample")
+    values = np.asarray(array.transpose("year", axis, "sample").values)
+    if values.dtype != np.float32:
+        values = values.astype(np.float64)
+    whole = np.full((len(known["year"]), len(known[axis]), values.shape[-1]), np.nan, values.dtype)
+    at = np.ix_(*([known[d].index(str(v)) for v in array[d].values] for d in ("year", axis)))
+    whole[at] = values
+    return whole
+
+
+def _rows(case: Case, axis: str) -> tuple[str, ...]:
+    if axis == "driver":
+        return tuple(name for name in case.indices() if not name.startswith("members["))
+    return case.labels()[axis]
+
+
+def _missing_rows(
+    case: Case,
+    bound: Bound,
+    activity: NDArray[Any],
+    settled: NDArray[np.bool_],
+    actual: bool,
+    missing: str,
+    problems: list[Problem],
+) -> list[str]:
+    labels = case.labels()
+    absent = np.isnan(activity).any(-1) & settled[:, None]
+    cells = [f"activity[{labels['line'][i]}, {labels['year'][y]}]" for y, i in np.argwhere(absent)]
+    if missing == "plan" and actual:
+        return cells
+    hint = 'give a row, or say missing="plan"' if actual else "give a value in every sample"
+    problems += [Problem(cell, f"missing or blank; {hint}") for cell in cells]
+    return []
+
+
+def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Problem]) -> None:
+    for name, values in arrays.items():
+        rows, years = _rows(case, _AXIS[name]), case.labels()["year"]
+        for y, i in np.argwhere((values < 0).any(-1) | np.isinf(values).any(-1)):
+            worst = values[y, i][(values[y, i] < 0) | np.isinf(values[y, i])][0]
+            problems.append(
+                Problem(
+                    f"{name}[{rows[i]}, {years[y]}]",
+                    f"found {worst:g}; accepted: a finite number of at least 0",
+                )
+            )
+
+
+def _indices(
+    case: Case,
+    bound: Bound,
+    arrays: dict[str, NDArray[Any]],
+    samples: int,
+    settled: NDArray[np.bool_],
+    problems: list[Problem],
+) -> NDArray[Any]:
+    """Return all indices; those nobody asks for stand at plan, those a term needs must be there."""
+    names, structure = list(case.indices()), bound.structure
+    years = case.labels()["year"]
+    index = np.full((structure.years, len(names), samples), np.nan)
+    rows = _rows(case, "driver")
+    if "driver_index" in arrays:
+        index[:, [names.index(row) for row in rows]] = arrays["driver_index"]
+    people = slice(structure.drivers, structure.drivers + structure.populations)
+    if "members" in arrays:
+        planned = bound.plan.view.members[:, :, None]
+        index[:, people] = arrays["members"] / np.where(planned > 0, planned, 1)
+    for name, who in needed_indices(case, bound).items():
+        row = names.index(name)
+        for y in np.flatnonzero(np.isnan(index[:, row]).any(-1) & settled):
+            variable = "members" if people.start <= row < people.stop else "driver_index"
+            label = name.removeprefix("members[").rstrip("]") if variable == "members" else name
+            problems.append(
+                Problem(
+                    f"{variable}[{label}, {years[y]}]",
+                    f"missing; {who} needs it, and it is never taken from plan",
+                )
+            )
+    at_plan = np.array([float(name.startswith("delay[")) for name in names])
+    return np.where(np.isnan(index), 1 - at_plan[None, :, None], index)
+
+
+def needed_indices(case: Case, bound: Bound) -> dict[str, str]:
+    """Return the indices that settling needs, and who needs each."""
+    structure = bound.structure
+    names = list(case.indices())
+    needed: dict[str, str] = {}
+    for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
+        needs = slot.term.needs()
+        if "indices" in needs:
+            picked = range(len(names))
+        elif "members" in needs:
+            picked = range(structure.drivers, structure.drivers + structure.populations)
+        elif isinstance(slot.term, Funding) and slot.term.driver is not None:
+            picked = range(slot.term.driver, slot.term.driver + 1)
+        else:
+            continue
+        for i in picked:
+            driver = case.drivers[i] if i < structure.drivers else None
+            if "indices" in needs and driver is not None and driver.acts_on in ("funding", "chance"):
+                continue
+            needed.setdefault(names[i], name)
+    exits = {case.lines[i].name for i in structure.cost.exit_lines}
+    for change in case.changes:
+        line = next(line for line in case.lines if line.name == change.source)
+        if line.name in exits and line.cost.exit_basis != "realised":
+            needed.setdefault(f"delivery[{change.name}]", f"the cost of {line.name}")
+            if change.delay is not None:
+                needed.setdefault(f"delay[{change.name}]", f"the cost of {line.name}")
+    return needed

@@ -1,0 +1,131 @@
+"""Which samples a run takes: how many, in which replicates and blocks, from which stream."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskshare.bind import Bound, Column
+from riskshare.errors import ArgumentError
+from riskshare.program.block import BLOCKS_PER_CHUNK
+from riskshare.program.streams import BLOCK, BLOCKS, pseudo_keys, sobol_low, sobol_words
+
+SAMPLERS = ("sobol", "pseudo-random")
+
+REPLICATES = 16
+"""Independent randomisations of a Sobol' run, between which standard errors are taken."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The samples of a run, in replicates of one size; a pseudo-random run has just one.
+
+    Sobol' counts are a power of two for each replicate, rounded up.
+    """
+
+    sampler: str
+    seed: int
+    replicates: int
+    per_replicate: int
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return self.replicates * self.per_replicate
+
+    def attributes(self, asked: int) -> dict[str, Any]:
+        """Return what a result says of its samples."""
+        found = {
+            "sampler": self.sampler,
+            "seed": self.seed,
+            "samples": self.samples,
+            "samples_asked": int(asked),
+        }
+        return found | ({"replicates": self.replicates} if self.sampler == "sobol" else {})
+
+    def replicate(self) -> NDArray[np.int32] | None:
+        """Return the replicate that each sample belongs to; None where samples are independent."""
+        if self.sampler != "sobol":
+            return None
+        return np.repeat(np.arange(self.replicates, dtype=np.int32), self.per_replicate)
+
+    def chunks(self) -> Iterator["Chunk"]:
+        """Yield the chunks of blocks that make up the run."""
+        blocks = -(-self.per_replicate // BLOCK)
+        replicate, block = np.divmod(np.arange(self.replicates * blocks), blocks)
+        start = replicate * self.per_replicate + block * BLOCK
+        size = np.minimum(BLOCK, self.per_replicate - block * BLOCK)
+        for first in range(0, len(block), BLOCKS_PER_CHUNK):
+            part = slice(first, first + BLOCKS_PER_CHUNK)
+            yield Chunk(replicate[part], block[part], start[part], size[part])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Blocks that run in one call: their replicate, number, first sample and size."""
+
+    replicate: NDArray[Any]
+    block: NDArray[Any]
+    start: NDArray[Any]
+    size: NDArray[Any]
+
+    def padded(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values of the blocks with the last repeated to a whole chunk."""
+        return np.pad(values, (0, BLOCKS_PER_CHUNK - len(values)), mode="edge")
+
+    @property
+    def samples(self) -> int:
+        """How many samples the chunk holds."""
+        return int(self.size.sum())
+
+
+def sampling_of(samples: int, seed: int, sampler: str, replicates: int) -> Sampling:
+    """Return the samples that a run of at least ``samples`` takes."""
+    if sampler not in SAMPLERS:
+        raise ArgumentError(f"sampler is {sampler!r}; accepted: {', '.join(SAMPLERS)}")
+    if isinstance(samples, bool) or int(samples) != samples or samples < 1:
+        raise ArgumentError(f"samples is {samples!r}; accepted: a whole number of at least 1")
+    if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**32:
+        raise ArgumentError(f"seed is {seed!r}; accepted: a whole number from 0 to 4294967295")
+    samples, seed = int(samples), int(seed)
+    if sampler == "pseudo-random":
+        return Sampling(sampler, seed, 1, samples)
+    if replicates < 2:
+        raise ArgumentError(
+            f"replicates is {replicates}; a standard error needs at least 2 (16 by default)"
+        )
+    while samples > replicates * BLOCKS * BLOCK:
+        replicates *= 2
+    per_replicate = 1 << max(0, (-(-samples // replicates) - 1).bit_length())
+    return Sampling(sampler, seed, replicates, per_replicate)
+
+
+def columns_of(bound: Bound) -> tuple[Column, ...]:
+    """Return the random columns of all years, a year's together."""
+    return tuple(
+        (kind, index, year)
+        for year in range(bound.structure.years)
+        for kind, index, _ in bound.columns
+    )
+
+
+class Bits:
+    """Where the random bits of a run come from: what the kernel takes for each chunk."""
+
+    def __init__(self, bound: Bound, sampling: Sampling) -> None:
+        self.sampling, self.columns = sampling, columns_of(bound)
+        self.shape = (bound.structure.years, len(bound.columns))
+        if sampling.sampler == "sobol":
+            self.shared = sobol_low(sampling.seed, self.columns).reshape(*self.shape, BLOCK)
+        else:
+            self.shared = pseudo_keys(sampling.seed, self.columns).reshape(*self.shape, 2)
+
+    def of(self, chunk: Chunk) -> NDArray[Any]:
+        """Return the words, or the numbers, of the chunk's blocks."""
+        block = chunk.padded(chunk.block)
+        if self.sampling.sampler == "pseudo-random":
+            return block.astype(np.uint32)
+        words = sobol_words(self.sampling.seed, self.columns, chunk.padded(chunk.replicate), block)
+        return words.reshape(BLOCKS_PER_CHUNK, *self.shape)

@@ -1,0 +1,170 @@
+"""Settlement: the contracts applied to what happened, or to a planner's own draws."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from riskshare.bind import Bound, bind
+from riskshare.case import Case
+from riskshare.errors import ExperienceError, Problem
+from riskshare.names import STATE, decimals
+from riskshare.outcomes import attributes, outcomes_dataset
+from riskshare.program.block import settle_block
+from riskshare.program.experience import Experience
+from riskshare.program.streams import BLOCK
+from riskshare.run.batch import over_parameters
+from riskshare.run.carried import flat, opened, state_names
+from riskshare.run.given import GivenExperience, read_experience
+from riskshare.run.precision import cast, computing_in
+from riskshare.run.simulate import kept
+
+
+def settle(
+    case: Case,
+    experience: xr.Dataset,
+    *,
+    missing: str = "error",
+    opening: xr.DataArray | Mapping[str, float] | None = None,
+    keep: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+) -> xr.Dataset:
+    """Settle a case's contracts on an experience.
+
+    Without a ``sample`` dimension the experience is what really happened: it is settled in float64,
+    each transfer and cost is rounded half to even to the currency's smallest unit (what is left
+    goes to the term's ``residue`` partner), and the result has one sample. With one it is settled
+    in the precision of the data and not rounded.
+
+    Parameters
+    ----------
+    case
+        The case.
+    experience
+        ``activity`` on (year, line[, sample]), and where given ``case_mix`` (1 unless given),
+        ``unit_cost`` (planned unit cost unless given), ``cost`` (taken as it is in place of the
+        cost model), ``driver_index`` on (year, driver), ``members`` on (year, population). Years of
+        the case without any activity are not settled.
+    missing
+        ``error``, or ``plan``: missing rows of actuals are filled from plan, and named in
+        ``attrs["filled_from_plan"]``. Drivers, members and deliveries are never filled.
+    opening
+        Balances carried into the first settled year: ``closing`` of an earlier result, or values by
+        name. Needed where that year is not the case's first and anything is carried.
+    keep, parameters, workers
+        As in `riskshare.simulate`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The schema of `riskshare.simulate`, over the settled years, with ``closing`` on (year,
+        state, sample) for actuals.
+
+    Raises
+    ------
+    ExperienceError
+        For values that are missing, unknown, doubled, negative or not numbers.
+    """
+    names = kept(keep)
+
+    def one(at: Case) -> xr.Dataset:
+        return _settle(at, bind(at), experience, missing, opening, names, workers)
+
+    return over_parameters(case, parameters, one)
+
+
+def _settle(
+    case: Case,
+    bound: Bound,
+    experience: xr.Dataset,
+    missing: str,
+    opening: xr.DataArray | Mapping[str, float] | None,
+    keep: tuple[str, ...],
+    workers: int | None,
+) -> xr.Dataset:
+    given = read_experience(case, bound, experience, missing)
+    _check_years(case, bound, given, opening)
+    minor_unit = 10.0 ** -decimals(case.currency) if given.actual else None
+    arrays, closing = _run(case, bound, given, opening, keep, minor_unit, workers)
+    precision = str(given.activity.dtype)
+    replicate = experience["replicate"].values if "replicate" in experience else None
+    attrs = attributes(case, precision)
+    if given.actual:
+        attrs["rounded_to"] = minor_unit
+        attrs["filled_from_plan"] = given.filled
+    result = outcomes_dataset(case, bound, arrays, attrs, replicate)
+    result = result.isel(year=np.flatnonzero(given.settled))
+    if given.actual and closing is not None:
+        result = result.assign_coords({STATE: list(state_names(case, bound))})
+        result["closing"] = (("year", STATE, "sample"), closing[given.settled])
+        result["closing"].attrs["long_name"] = "balance carried out of the year"
+    return result
+
+
+def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:
+    carried = state_names(case, bound)
+    if not carried:
+        return
+    years = case.labels()["year"]
+    at = np.flatnonzero(given.settled)
+    gaps = [years[y] for y in range(at[0], at[-1]) if not given.settled[y]]
+    if gaps:
+        raise ExperienceError(
+            [Problem("activity", f"no rows for {', '.join(gaps)}, between years that have some; "
+             "settle the years before and after apart, with opening balances")]
+        )
+    if at[0] > 0 and opening is None:
+        raise ExperienceError(
+            [Problem("opening", f"missing; {years[at[0]]} carries balances from the year before: "
+             "give rows of the earlier years, or opening = closing of their settlement")]
+        )
+
+
+def _run(
+    case: Case,
+    bound: Bound,
+    given: GivenExperience,
+    opening: Any,
+    keep: tuple[str, ...],
+    minor_unit: float | None,
+    workers: int | None,
+) -> tuple[dict[str, Any], Any]:
+    """Settle in blocks of one shape, so that another sample count never recompiles."""
+    dtype = given.activity.dtype
+    leaves = cast(bound.numbers, dtype)
+    samples = given.activity.shape[-1]
+    size = 1 if given.actual else BLOCK
+    everything = Experience(
+        given.activity, given.case_mix, given.unit_cost, given.index, given.cost
+    )
+    carried = None if opening is None else opened(case, bound, opening, samples, dtype)
+
+    def block(start: int) -> Any:
+        part = jax.tree.map(lambda leaf: _block(leaf, start, size), (everything, carried))
+        with computing_in(dtype):
+            outputs, states = settle_block(
+                bound.structure, leaves, *part, given.settled, keep=keep, minor_unit=minor_unit
+            )
+            closing = states if given.actual else None
+            return jax.tree.map(np.asarray, (outputs, closing))
+
+    starts = range(0, samples, size)
+    first = block(0)
+    with ThreadPoolExecutor(workers or 2) as pool:
+        parts = [first, *pool.map(block, starts[1:])]
+    arrays = jax.tree.map(
+        lambda *leaves: np.concatenate(leaves, axis=-1)[..., :samples], *(p[0] for p in parts)
+    )
+    closing = flat(first[1]) if given.actual else None
+    return arrays, closing if closing is not None and closing.size else None
+
+
+def _block(leaf: Any, start: int, size: int) -> Any:
+    """Return samples start to start + size, the last repeated where there are fewer."""
+    part = leaf[..., start : start + size]
+    short = size - part.shape[-1]
+    return np.pad(part, [(0, 0)] * (part.ndim - 1) + [(0, short)], mode="edge") if short else part

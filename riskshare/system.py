@@ -1,0 +1,279 @@
+"""The declared world of a case: years, partners, members, lines, changes, drivers and prices.
+
+Everything here is what a person wrote: names and given values, no arrays. `riskshare.checks` says
+whether it makes sense, `riskshare.bind` turns it into arrays. Meanings: ``docs/model.md``.
+"""
+
+import datetime
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from riskshare.names import PartnerKind
+from riskshare.parameters import Declared, FrozenMap, Given, Items, Parameter, Reference
+
+_SHARE_OF_ACCOUNT = Parameter(
+    "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner"
+)
+_NO_NUMBERS = FrozenMap()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Year(Declared):
+    """One contract year, which may be a part-year.
+
+    ``start`` and ``end`` are its first and last day. Its `fraction` of a year is its number of
+    whole calendar months over 12, plus remaining days over the days of a year.
+    """
+
+    label: str
+    start: datetime.date
+    end: datetime.date
+
+    @property
+    def days(self) -> int:
+        """Days from start to end, both included."""
+        return (self.end - self.start).days + 1
+
+    @property
+    def fraction(self) -> float:
+        """Length in years: 0.5 for October to March, 1 for April to March."""
+        after = self.end + datetime.timedelta(days=1)
+        months = (after.year - self.start.year) * 12 + after.month - self.start.month
+        return months / 12 + (after.day - self.start.day) / 365.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partner(Declared):
+    """An organisation that bears a result, a pool account, or `external`.
+
+    ``target`` is the position it must reach in each year (its control total); a deficit is a
+    position below it. ``turnover`` puts results in proportion. The last three fields belong to
+    pool accounts: the balance they start with, who funds a shortfall, who is paid what is left
+    at the end of the last year.
+    """
+
+    name: str
+    kind: PartnerKind
+    title: str = ""
+    groups: tuple[str, ...] = ()
+    target: Annotated[Given, Parameter("money per year")] = 0.0
+    turnover: Annotated[Given, Parameter("money per year", lower=0.0)] = None
+    opening_balance: Annotated[Given, Parameter("money", by_year=False)] = None
+    shortfall: Annotated[Given, _SHARE_OF_ACCOUNT] = None
+    release: Annotated[Given, _SHARE_OF_ACCOUNT] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractIndex(Declared):
+    """A number around a stated centre, drawn once, each year, or as a walk through the years.
+
+    ``sd`` with law ``normal`` is the standard deviation of the index, with ``lognormal`` that of
+    its logarithm, whose ``centre`` must be stated: ``mean`` or ``median`` is what equals
+    ``value``. An ``interval`` gives the 10 % and 90 % points instead and is the belief itself, so
+    that the mean need not be ``value``. Every index is floored at zero.
+    """
+
+    law: Literal["normal", "lognormal"] | None = None
+    sd: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
+    centre: Literal["mean", "median"] | None = None
+    interval: Annotated[Given, Parameter("index", axes=("bound",), sequence="bound", by_year=False)] = None
+    value: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
+    process: Literal["constant", "ar1", "random-walk"] = "constant"
+    persistence: Annotated[Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)] = None
+
+    @property
+    def certain(self) -> bool:
+        """Whether it has no law and so always equals its value."""
+        return self.sd is None and self.interval is None
+
+
+_INFLUENCE = Parameter("share of control", axes=("partner",), fill=0.0, by_year=False, lower=0.0, upper=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population(AbstractIndex):
+    """Members: a count for each year, its uncertainty, and a need weight.
+
+    ``reference`` is the count at which the lines' baselines were measured (default: the first
+    year's). Lines that name it as ``exposure`` move in proportion to count / reference.
+    """
+
+    name: str
+    count: Annotated[Given, Parameter("members", lower=0.0)]
+    reference: Annotated[Given, Parameter("members", lower=0.0, by_year=False)] = None
+    need: Annotated[Given, Parameter("index", lower=0.0)] = 1.0
+    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver(AbstractIndex):
+    """A named, measurable cause of deviation that lines share; 1 is plan.
+
+    ``acts_on`` says what it multiplies: the activity, case mix or unit cost of lines, raised to
+    each line's loading, or the amount of a ``funding`` term that names it. A driver that acts on
+    ``chance`` multiplies nothing: it couples the noise of the lines that name it as a factor.
+    """
+
+    name: str
+    acts_on: Literal["activity", "case_mix", "unit_cost", "funding", "chance"]
+    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(AbstractIndex):
+    """How much of a change happens: 1 as planned, 0 nothing (the activity comes back)."""
+
+    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay(AbstractIndex):
+    """How late a change starts, in years; 0 is on time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change(Declared):
+    """A planned transformation: moves activity from one line to another, or away.
+
+    ``size`` is the activity moved, as a share of the source line's baseline; a destination
+    receives ``substitution`` units for each unit that leaves. ``running_cost`` is borne by the
+    owner. Each saving has one owner.
+    """
+
+    name: str
+    owner: Annotated[str, Reference("partner")]
+    source: Annotated[str, Reference("line")]
+    size: Annotated[Given, Parameter("share of baseline", lower=0.0, upper=1.0)]
+    destination: Annotated[str | None, Reference("line")] = None
+    substitution: Annotated[Given, Parameter("units per unit", lower=0.0)] = 1.0
+    delivery: Delivery = Delivery()
+    delay: Delay | None = None
+    running_cost: Annotated[Given, Parameter("money per year", lower=0.0)] = 0.0
+
+
+_AGED = Parameter("share released", sequence="age", by_year=False, lower=0.0, upper=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released(Declared):
+    """Share of a cost part that is gone by age: first entry in the year of the reduction.
+
+    The last entry holds for good.
+    """
+
+    semi_fixed: Annotated[Given, _AGED] = 0.0
+    fixed: Annotated[Given, _AGED] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Declared):
+    """The unit in which semi-fixed cost moves: a ward of beds, or a block of activity.
+
+    With ``unit = "beds"``, beds needed = activity x length_of_stay / (days x occupancy); with
+    ``unit = "activity"``, activity a year. ``cost`` is the cost of one step a year; without it,
+    semi-fixed cost is spread over the steps installed at baseline.
+    """
+
+    size: Annotated[Given, Parameter("beds or units", lower=0.0, by_year=False)]
+    unit: Literal["beds", "activity"]
+    length_of_stay: Annotated[Given, Parameter("days", lower=0.0, by_year=False)] = None
+    occupancy: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)] = None
+    cost: Annotated[Given, Parameter("money per step and year", lower=0.0, by_year=False)] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostBehaviour(Declared):
+    """How the cost of a line follows activity: shares of baseline cost, and time to exit.
+
+    ``exit_basis`` says when cost released by a reduction beyond the delivered changes starts its
+    clock: ``planned`` never, ``next_year`` a year later, ``realised`` at once.
+    """
+
+    variable: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)]
+    semi_fixed: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)] = None
+    fixed: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)] = None
+    released: Released = Released()
+    exit_basis: Literal["planned", "next_year", "realised"] = "next_year"
+    step: Step | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(Declared):
+    """A line's own chance, mean 1: what is left when every driver is known.
+
+    Activity: ``poisson``; ``negative-binomial`` with Var = mu + overdispersion x mu^2; ``gamma`` or
+    ``lognormal`` with a coefficient of variation ``cv``. Unit cost: ``gamma`` or ``lognormal``.
+    ``factors`` couple the chance of lines: its normal score is ``sum factors x driver scores`` plus
+    an own part that makes the variance one (a factor copula); the marginal law stays as it is.
+    """
+
+    law: Literal["poisson", "negative-binomial", "gamma", "lognormal"]
+    overdispersion: Annotated[Given, Parameter("squared cv", lower=0.0, by_year=False)] = None
+    cv: Annotated[Given, Parameter("cv", lower=0.0, by_year=False)] = None
+    factors: Annotated[
+        Given, Parameter("correlation", axes=("driver",), by_year=False, fill=0.0)
+    ] = _NO_NUMBERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Declared):
+    """One service line: activity of one kind, delivered by one partner for one payer.
+
+    ``baseline`` is the activity a year before any change, at which ``unit_cost`` was measured; a
+    new service has none and gives ``expected``. ``plan`` overrides what the contract agreed.
+    ``growth`` is the rate of growth of activity into each year. ``tags`` are free words.
+    """
+
+    name: str
+    deliverer: Annotated[str, Reference("partner")]
+    payer: Annotated[str, Reference("partner")]
+    unit_cost: Annotated[Given, Parameter("money per unit", lower=0.0, by_year=False)]
+    price: Annotated[Given, Parameter("money per unit", lower=0.0)]
+    unit: str = "unit"
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    baseline: Annotated[Given, Parameter("units per year", lower=0.0, by_year=False)] = None
+    expected: Annotated[Given, Parameter("units per year", lower=0.0)] = None
+    plan: Annotated[Given, Parameter("units per year", lower=0.0)] = None
+    growth: Annotated[Given, Parameter("rate per year", lower=-1.0)] = 0.0
+    exposure: Annotated[str | None, Reference("population")] = None
+    price_series: Annotated[Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)] = None
+    cost_series: Annotated[Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)] = None
+    cost: CostBehaviour = CostBehaviour(variable=1.0)
+    loadings: Annotated[Given, Parameter("power", axes=("driver",), by_year=False, fill=0.0)] = _NO_NUMBERS
+    noise: Noise | None = None
+    unit_cost_noise: Noise | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation(Declared):
+    """Correlation of the normal scores of two drivers (a Gaussian copula)."""
+
+    between: Annotated[tuple[str, ...], Reference("driver", many=True)]
+    value: Annotated[Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inflation(Declared):
+    """One series of planned price changes: the rate into each year after the price base."""
+
+    name: str
+    rate: Annotated[Given, Parameter("rate per year", lower=-1.0)]
+
+
+SYSTEM_FIELDS: dict[str, type[Declared]] = {
+    "partners": Partner,
+    "members": Population,
+    "drivers": Driver,
+    "lines": Line,
+    "changes": Change,
+    "inflation": Inflation,
+}
+"""Sections of a case file that hold named items, and what they hold."""
+
+Partners = Annotated[tuple[Partner, ...], Items("partners")]
+Members = Annotated[tuple[Population, ...], Items("members")]
+Drivers = Annotated[tuple[Driver, ...], Items("drivers")]
+Lines = Annotated[tuple[Line, ...], Items("lines")]
+Changes = Annotated[tuple[Change, ...], Items("changes")]
+Series = Annotated[tuple[Inflation, ...], Items("inflation")]
