@@ -102,7 +102,7 @@ _HOME = {
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605  # names of the front door, each loaded on first use
+__all__ = sorted(_MODULE_OF)  # names of the front door, each loaded on first use
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,13 @@ from riskshare.contract.cost import CostNumbers, CostStructure
 from riskshare.contract.keys import borne
 from riskshare.contract.support import StrandedSupport
 from riskshare.contract.term import AbstractTerm
-from riskshare.laws.chance import CountTable, count_table, gamma_table, lognormal_sigma, stack_count_tables
+from riskshare.laws.chance import (
+    CountTable,
+    count_table,
+    gamma_table,
+    lognormal_sigma,
+    stack_count_tables,
+)
 from riskshare.laws.dependence import cholesky
 from riskshare.names import ACCOUNTS, PHASES
 from riskshare.parameters import Declared, Labels, Parameter, Reference, expand, fields_of
@@ -32,7 +38,9 @@ from riskshare.system import Noise
 Numbers = NDArray[np.float64]
 Column = tuple[int, int, int]
 
-DRIVER_COLUMN, ACTIVITY_COLUMN, UNIT_COST_COLUMN, MEMBERS_COLUMN, DELIVERY_COLUMN, DELAY_COLUMN = range(6)
+DRIVER_COLUMN, ACTIVITY_COLUMN, UNIT_COST_COLUMN, MEMBERS_COLUMN, DELIVERY_COLUMN, DELAY_COLUMN = (
+    range(6)
+)
 """Kinds of random column; a column is (kind, index, year)."""
 
 WHOLE_BELOW = 1000.0
@@ -332,7 +340,9 @@ def _noise(
         low, high = (means.min(), means.max()) if means.size else (1.0, 1.0)
         noise = noises[i]
         assert noise is not None
-        tables.append(count_table(float(low) / 2, float(high) * 2, float(noise.overdispersion or 0)))
+        tables.append(
+            count_table(float(low) / 2, float(high) * 2, float(noise.overdispersion or 0))
+        )
         whole.append(float(high < WHOLE_BELOW))
     gammas = [gamma_table(float(noises[i].cv)) for i in structure.gamma]  # type: ignore[union-attr]  # picked above
     sigma = [lognormal_sigma(float(noises[i].cv)) for i in structure.lognormal]  # type: ignore[union-attr]  # picked above
@@ -446,8 +456,7 @@ class _Binder:
         if reference.to == "driver":
             return self.case.labels()["driver"].index(value)
         if reference.to == "budget":
-            bound = self.budgets[value]
-            return bound
+            return self.budgets[value]
         if reference.to == "term":
             names = value if reference.many else (value,)
             return tuple(f"{self.contract.name}.{name}" for name in names)

@@ -16,6 +16,7 @@ from riskshare.contract.term import AbstractTerm, Partner, TermLines
 from riskshare.errors import ArgumentError
 from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.parameters import (
+    NO_NUMBERS,
     Declared,
     FieldInfo,
     FrozenMap,
@@ -50,8 +51,8 @@ from riskshare.system import (
 class Contract(Declared):
     """An agreement: its scope, its budgets and its terms in the order in which they run.
 
-    ``partners``, ``lines`` and ``years`` limit the scope (all of the case unless given); partners of
-    kind ``external`` and ``pool`` may always be named. The name is unique, as are the names of
+    ``partners``, ``lines`` and ``years`` limit the scope (all of the case unless given); partners
+    of kind ``external`` and ``pool`` may always be named. The name is unique, as are the names of
     budgets and terms within it.
     """
 
@@ -116,8 +117,8 @@ class Case(Declared):
     lines: Lines = ()
     changes: Changes = ()
     contracts: Annotated[tuple[Contract, ...], Items("")] = ()
-    assumptions: FrozenMap = FrozenMap()
-    sources: FrozenMap = FrozenMap()
+    assumptions: FrozenMap = NO_NUMBERS
+    sources: FrozenMap = NO_NUMBERS
     origin: Origin = dataclasses.field(default=Origin(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -200,7 +201,8 @@ class Case(Declared):
     def with_numbers(self, values: Mapping[str, float]) -> Self:
         """Return the case with the numbers at the given paths replaced.
 
-        A path may name one label of a number that holds for all: ``msk.marginal-rate.rate[inpatients]``.
+        A path may name one label of a number that holds for all, such as
+        ``msk.marginal-rate.rate[inpatients]``.
         """
         left = dict(values)
 
@@ -219,7 +221,7 @@ class Case(Declared):
         new = rebuild(self, "", change)
         if left:
             raise ArgumentError(_no_path(next(iter(left)), self.numbers()))
-        return new  # type: ignore[no-any-return]  # rebuild keeps the class
+        return new
 
     def _labels_of(self, owner: Any) -> Labels:
         labels = self.labels()

@@ -11,7 +11,7 @@ import xarray as xr
 from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.names import SYSTEM
-from riskshare.parameters import expand, fields_of
+from riskshare.parameters import declaration_of, expand
 
 OUTCOMES = (
     "received",
@@ -65,11 +65,13 @@ def coordinates(case: Case) -> dict[str, Any]:
     labels = case.labels()
 
     def by_partner(name: str) -> np.ndarray[Any, Any]:
-        declaration = next(i.declaration for i in fields_of(type(case.partners[0])) if i.name == name)
+        declaration = declaration_of(type(case.partners[0]), name)
         values = [getattr(partner, name) for partner in case.partners]
         return np.stack(
             [
-                np.full(len(case.years), np.nan) if value is None else expand(value, declaration, labels)  # type: ignore[arg-type]  # a Parameter
+                np.full(len(case.years), np.nan)
+                if value is None
+                else expand(value, declaration, labels)
                 for value in values
             ],
             axis=1,

@@ -9,7 +9,6 @@ mapping from labels of one axis to given values; or a list, one value for each y
 """
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +48,10 @@ class FrozenMap(Mapping[str, Any]):
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
         return type(self), (self._items,)
+
+
+NO_NUMBERS = FrozenMap()
+"""A mapping that gives no label a number."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +145,25 @@ class FieldInfo:
     default: Any
 
 
-@functools.cache
+_FIELDS: dict[type, tuple[FieldInfo, ...]] = {}
+
+
 def fields_of(cls: type) -> tuple[FieldInfo, ...]:
     """Return the fields of a declared class with their declarations, in order."""
+    if cls not in _FIELDS:
+        _FIELDS[cls] = _fields(cls)
+    return _FIELDS[cls]
+
+
+def declaration_of(cls: type, name: str) -> Parameter:
+    """Return the declaration of a number of a declared class."""
+    found = next(info.declaration for info in fields_of(cls) if info.name == name)
+    if not isinstance(found, Parameter):
+        raise TypeError(f"{cls.__name__}.{name} is not a number")
+    return found
+
+
+def _fields(cls: type) -> tuple[FieldInfo, ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
     found = []
     for field in dataclasses.fields(cls):
@@ -237,7 +256,7 @@ def numbers_in(given: Given, path: str, labels: Labels, sequence: str) -> Iterat
 
     def walk(value: Given, keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         if isinstance(value, tuple):
-            names = labels[sequence] if sequence in labels else ()
+            names = labels.get(sequence, ())
             for i, item in enumerate(value):
                 yield from walk(item, (*keys, names[i] if i < len(names) else str(i)))
         elif isinstance(value, Mapping):
@@ -257,9 +276,7 @@ def split_path(path: str) -> tuple[str, tuple[str, ...]]:
     return head, tuple(part.strip() for part in inner.split(","))
 
 
-def rebuild(
-    node: Any, prefix: str, change: Callable[[str, Given, Parameter, Any], Given]
-) -> Any:
+def rebuild(node: Any, prefix: str, change: Callable[[str, Given, Parameter, Any], Given]) -> Any:
     """Return a copy of a declared object in which ``change`` has replaced given values.
 
     ``change(path, given, parameter, owner)`` is called for every declared number; objects below

@@ -19,11 +19,11 @@ from riskshare.contract.cost import (
     settle_cost,
 )
 from riskshare.contract.term import PlanView
-from riskshare.laws.dependence import cholesky, innovation_weights
+from riskshare.laws.dependence import innovation_weights
 from riskshare.laws.indices import IndexMap, index_map
 from riskshare.laws.moments import mean_of_product
 from riskshare.names import delay_name, delivery_name, members_name
-from riskshare.parameters import Labels, expand, fields_of
+from riskshare.parameters import Labels, declaration_of, expand
 from riskshare.system import AbstractIndex, Delay, Line
 
 Numbers = NDArray[np.float64]
@@ -57,8 +57,7 @@ class Plan:
 def declared(node: Any, name: str, labels: Labels) -> Any:
     """Return a declared number as an array, or None where it was not given."""
     value = getattr(node, name)
-    info = next(info for info in fields_of(type(node)) if info.name == name)
-    return None if value is None else expand(value, info.declaration, labels)  # type: ignore[arg-type]  # a Parameter
+    return None if value is None else expand(value, declaration_of(type(node), name), labels)
 
 
 def law_of(index: AbstractIndex) -> IndexMap:
@@ -70,9 +69,7 @@ def law_of(index: AbstractIndex) -> IndexMap:
     if index.certain:
         return IndexMap(float(at), 0.0, False)
     interval = None if index.interval is None else (index.interval[0], index.interval[1])
-    return index_map(
-        law=law, value=at, sd=index.sd or 0.0, centre=index.centre, interval=interval
-    )
+    return index_map(law=law, value=at, sd=index.sd or 0.0, centre=index.centre, interval=interval)
 
 
 def correlation_matrix(case: Case) -> Numbers:
@@ -98,7 +95,9 @@ def plan_of(case: Case) -> Plan:
         [[float(line.exposure == p.name) for p in case.members] for line in lines]
     ).reshape(len(lines), len(case.members))
     follows = 1 + (members / np.where(reference > 0, reference, 1) - 1) @ exposure.T
-    grown = np.cumprod(1 + _by_year([declared(line, "growth", labels) for line in lines], len(fraction)), axis=0)
+    grown = np.cumprod(
+        1 + _by_year([declared(line, "growth", labels) for line in lines], len(fraction)), axis=0
+    )
     size = _by_year([declared(change, "size", labels) for change in changes], len(fraction))
     annual = np.array([_annual_baseline(line, labels) for line in lines])
     baseline = annual * fraction[:, None]
@@ -107,7 +106,7 @@ def plan_of(case: Case) -> Plan:
     loadings = np.array([expand_loadings(line, labels) for line in lines]).reshape(len(lines), -1)
     means = _Means(case, loadings, exposure, size)
     before = baseline * grown * follows
-    for row in np.flatnonzero(new_service):
+    for row in map(int, np.flatnonzero(new_service)):
         volume = declared(lines[row], "expected", labels) * fraction
         before[:, row] = volume / [means.factor(y, row) for y in range(len(fraction))]
     change_means = np.array(
@@ -159,7 +158,9 @@ def plan_of(case: Case) -> Plan:
         taken=taken,
         loadings=loadings,
         exposure=exposure,
-        running_cost=_by_year([declared(c, "running_cost", labels) for c in changes], len(fraction)),
+        running_cost=_by_year(
+            [declared(c, "running_cost", labels) for c in changes], len(fraction)
+        ),
         cost=cost,
         cost_structure=structure,
     )
@@ -205,9 +206,7 @@ def _series(case: Case, name: str, labels: Labels) -> Numbers:
     columns = []
     for line in case.lines:
         weights = declared(line, name, labels)
-        columns.append(
-            np.ones(len(years)) if weights is None else np.cumprod(1 + rates @ weights)
-        )
+        columns.append(np.ones(len(years)) if weights is None else np.cumprod(1 + rates @ weights))
     return _by_year(columns, len(years))
 
 
@@ -392,7 +391,9 @@ def _steps(case: Case, rows: list[int], annual: Numbers, fraction: Numbers) -> S
         per_unit.append(needed)
         installed.append(np.full(len(fraction), stock))
         per_step.append(units)
-    return StepNumbers(*(np.stack(part, axis=1)[:, :, None] for part in (size, per_unit, installed, per_step)))
+    return StepNumbers(
+        *(np.stack(part, axis=1)[:, :, None] for part in (size, per_unit, installed, per_step))
+    )
 
 
 def _planned_cost(

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from riskshare.names import PartnerKind
-from riskshare.parameters import Declared, FrozenMap, Given, Items, Parameter, Reference
+from riskshare.parameters import NO_NUMBERS, Declared, Given, Items, Parameter, Reference
 
 _SHARE_OF_ACCOUNT = Parameter(
     "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner"
 )
-_NO_NUMBERS = FrozenMap()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +75,14 @@ class AbstractIndex(Declared):
     law: Literal["normal", "lognormal"] | None = None
     sd: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
     centre: Literal["mean", "median"] | None = None
-    interval: Annotated[Given, Parameter("index", axes=("bound",), sequence="bound", by_year=False)] = None
+    interval: Annotated[
+        Given, Parameter("index", axes=("bound",), sequence="bound", by_year=False)
+    ] = None
     value: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
     process: Literal["constant", "ar1", "random-walk"] = "constant"
-    persistence: Annotated[Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)] = None
+    persistence: Annotated[
+        Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)
+    ] = None
 
     @property
     def certain(self) -> bool:
@@ -87,7 +90,9 @@ class AbstractIndex(Declared):
         return self.sd is None and self.interval is None
 
 
-_INFLUENCE = Parameter("share of control", axes=("partner",), fill=0.0, by_year=False, lower=0.0, upper=1.0)
+_INFLUENCE = Parameter(
+    "share of control", axes=("partner",), fill=0.0, by_year=False, lower=0.0, upper=1.0
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +107,7 @@ class Population(AbstractIndex):
     count: Annotated[Given, Parameter("members", lower=0.0)]
     reference: Annotated[Given, Parameter("members", lower=0.0, by_year=False)] = None
     need: Annotated[Given, Parameter("index", lower=0.0)] = 1.0
-    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+    influence: Annotated[Given, _INFLUENCE] = NO_NUMBERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +121,14 @@ class Driver(AbstractIndex):
 
     name: str
     acts_on: Literal["activity", "case_mix", "unit_cost", "funding", "chance"]
-    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+    influence: Annotated[Given, _INFLUENCE] = NO_NUMBERS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery(AbstractIndex):
     """How much of a change happens: 1 as planned, 0 nothing (the activity comes back)."""
 
-    influence: Annotated[Given, _INFLUENCE] = _NO_NUMBERS
+    influence: Annotated[Given, _INFLUENCE] = NO_NUMBERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +217,7 @@ class Noise(Declared):
     cv: Annotated[Given, Parameter("cv", lower=0.0, by_year=False)] = None
     factors: Annotated[
         Given, Parameter("correlation", axes=("driver",), by_year=False, fill=0.0)
-    ] = _NO_NUMBERS
+    ] = NO_NUMBERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,10 +242,16 @@ class Line(Declared):
     plan: Annotated[Given, Parameter("units per year", lower=0.0)] = None
     growth: Annotated[Given, Parameter("rate per year", lower=-1.0)] = 0.0
     exposure: Annotated[str | None, Reference("population")] = None
-    price_series: Annotated[Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)] = None
-    cost_series: Annotated[Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)] = None
+    price_series: Annotated[
+        Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)
+    ] = None
+    cost_series: Annotated[
+        Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)
+    ] = None
     cost: CostBehaviour = CostBehaviour(variable=1.0)
-    loadings: Annotated[Given, Parameter("power", axes=("driver",), by_year=False, fill=0.0)] = _NO_NUMBERS
+    loadings: Annotated[Given, Parameter("power", axes=("driver",), by_year=False, fill=0.0)] = (
+        NO_NUMBERS
+    )
     noise: Noise | None = None
     unit_cost_noise: Noise | None = None
 

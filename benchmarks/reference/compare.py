@@ -23,7 +23,7 @@ from .worker import ENGINES, Refusal, Result, serve
 LIBRARIES = {
     "riskshare": "riskshare",
     "numpy-ppf": "numpy, scipy.stats",
-    "numpy-native": "numpy",
+    "numpy-table": "numpy",
     "proteus": "pal",
 }
 

@@ -1,11 +1,14 @@
 """The reference problem: the numbers that every engine must compute with, and nothing else.
 
-24 lines, 8 providers, one external payer, one year. With scores z ~ N(0, correlation) of the
-drivers d = demand, winter, price and f_d = exp(sigma_d z_d - sigma_d^2 / 2), so of mean 1:
+24 lines, 8 providers, one external payer, one year. All 48 marginals are coupled by one Gaussian
+copula: G_l and H_l are the quantiles of a gamma law (mean 1, CV `activity_cv`) and of a lognormal
+law (mean 1, sigma `unit_cost_sigma`) at Phi(z_i), where i is l for G_l and 24 + l for H_l, and
+z_i = sum_k factors[i, k] f_k + own_i e_i, own_i = sqrt(1 - |factors_i|^2), with f (3) and e (48)
+independent standard normals: 51 dimensions.
 
-    activity_l  = plan_l f_demand^a_l f_winter^b_l G_l       G gamma, mean 1, CV activity_cv
-    unit cost_l = unit_cost_l f_price^c_l H_l                H lognormal, mean 1, CV unit_cost_cv
-    cost_l      = unit cost_l plan_l (1 - variable_share + variable_share activity_l / plan_l)
+    activity_l  = plan_l G_l
+    unit cost_l = unit_cost_l H_l
+    cost_l      = unit cost_l plan_l (1 - variable_share + variable_share G_l)
 
 The contract, external paying the provider i of each line:
 
@@ -16,7 +19,7 @@ The contract, external paying the provider i of each line:
              the layers of |S0| / budget between `corridor` are shared at `shares`, with the sign of
              S0; provider i receives key_i S and external pays it
 
-The position of a provider is what it receives less its cost. 51 random dimensions.
+The position of a provider is what it receives less its cost.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from functools import cache
 
 import numpy as np
 
-LINES, PROVIDERS = 24, 8
+LINES, PROVIDERS, FACTORS = 24, 8, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +42,12 @@ class Problem:
     """Cost of a unit at plan, per line; also the price."""
     provider: np.ndarray
     """Index of the provider that delivers each line."""
-    sigma: np.ndarray
-    """Of the logarithm of demand, winter and price."""
-    correlation: np.ndarray
-    """Between the scores of the three drivers."""
-    loading: np.ndarray
-    """Exponents a, b and c: one row per driver, one column per line."""
+    factors: np.ndarray
+    """Loadings of the 48 scores (rows: 24 activities, 24 unit costs) on the common factors."""
     key: np.ndarray
     """Share of the pool, per provider."""
     activity_cv: float = 0.2
-    unit_cost_cv: float = 0.08
+    unit_cost_sigma: float = 0.08
     variable_share: float = 0.4
     tolerance: float = 0.1
     rate_up: float = 0.5
@@ -70,6 +69,20 @@ class Problem:
         return float(self.plan_value.sum())
 
     @property
+    def own(self) -> np.ndarray:
+        """Weight of each score's own normal."""
+        return np.sqrt(1.0 - (self.factors**2).sum(axis=1))
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """Between the 48 scores."""
+        return self.factors @ self.factors.T + np.diag(self.own**2)
+
+    @property
+    def gamma_shape(self) -> float:
+        return self.activity_cv**-2
+
+    @property
     def delivered(self) -> np.ndarray:
         """One where the row's provider delivers the column's line."""
         return (np.arange(PROVIDERS)[:, None] == self.provider).astype(float)
@@ -81,6 +94,10 @@ class Problem:
     @property
     def provider_names(self) -> list[str]:
         return [f"provider_{i}" for i in range(PROVIDERS)]
+
+    @property
+    def factor_names(self) -> list[str]:
+        return [f"factor_{i}" for i in range(FACTORS)]
 
     def block_only(self) -> Problem:
         """The same world under the block alone: position = plan value - cost."""
@@ -94,9 +111,7 @@ def reference() -> Problem:
     return Problem(
         plan=rng.uniform(1e3, 5e4, LINES),
         unit_cost=rng.uniform(200.0, 4000.0, LINES),
-        loading=np.stack([rng.uniform(0.2, 1.0, LINES) for _ in range(3)]),
+        factors=rng.uniform(0.2, 0.5, (2 * LINES, FACTORS)),
         key=rng.dirichlet(np.ones(PROVIDERS)),
         provider=np.arange(LINES) % PROVIDERS,
-        sigma=np.array([0.04, 0.03, 0.02]),
-        correlation=np.array([[1.0, 0.3, 0.2], [0.3, 1.0, 0.1], [0.2, 0.1, 1.0]]),
     )

@@ -1,10 +1,11 @@
 """The problem in the Proteus Actuarial Library (PAL) 0.3.1, as its user would write it.
 
-Drivers, chance and noise are PAL variables and the contract is arithmetic on them, line by line.
-PAL couples by reordering: `GaussianCopula.apply` sorts the drivers into the copula's ranks. Bands
-and corridor are `numpy.minimum` and `maximum`, which PAL dispatches to its variables: its own
-contracts are excess-of-loss layers on claims, which nothing here is. All samples are one
-simulation, because the number of simulations is a global setting and reordering needs them all.
+The 48 marginals are PAL variables, coupled by its Gaussian copula, and the contract is arithmetic on
+them, line by line. PAL couples by reordering: `GaussianCopula.apply` draws 48 correlated normals
+and sorts every variable into their ranks, so the marginal samplers stay NumPy's own. Bands and
+corridor are `numpy.minimum` and `maximum`, which PAL dispatches to its variables: its own contracts
+are excess-of-loss layers on claims, which nothing here is. All samples are one simulation, because
+the number of simulations is a global setting and reordering needs them all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pal
 from pal.copulas import GaussianCopula
 from pal.distributions import Gamma, LogNormal
 
-from .problem import Problem
+from .problem import LINES, Problem
 
 
 def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
@@ -22,13 +23,10 @@ def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
     pal.set_default_n_sims(samples)
     pal.set_random_seed(seed)
 
-    demand, winter, price = drivers = [LogNormal(-(s**2) / 2, s).generate() for s in problem.sigma]
-    GaussianCopula(problem.correlation).apply(drivers)
-
-    shape = problem.activity_cv**-2
-    chance = Gamma(shape, 1.0 / shape)
-    noise_sigma = np.sqrt(np.log1p(problem.unit_cost_cv**2))
-    noise = LogNormal(-(noise_sigma**2) / 2, noise_sigma)
+    shape, sigma = problem.gamma_shape, problem.unit_cost_sigma
+    activity = [Gamma(shape, 1.0 / shape).generate() for _ in range(LINES)]
+    unit_cost = [LogNormal(-(sigma**2) / 2, sigma).generate() for _ in range(LINES)]
+    GaussianCopula(problem.correlation).apply([*activity, *unit_cost])
 
     variable = problem.variable_share
     outlay = 0.0
@@ -36,12 +34,9 @@ def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
     for line, (provider, plan_value) in enumerate(
         zip(problem.provider, problem.plan_value, strict=True)
     ):
-        a, b, c = problem.loading[:, line]
-        activity = demand**a * winter**b * chance.generate()
-        unit_cost = problem.unit_cost[line] * price**c * noise.generate()
-        cost = unit_cost * problem.plan[line] * (1.0 - variable + variable * activity)
+        cost = plan_value * unit_cost[line] * (1.0 - variable + variable * activity[line])
 
-        deviation = plan_value * (activity - 1.0)
+        deviation = plan_value * (activity[line] - 1.0)
         band = problem.tolerance * plan_value
         up = np.minimum(np.maximum(deviation, 0.0), band)
         down = np.maximum(np.minimum(deviation, 0.0), -band)

@@ -13,10 +13,10 @@ _case = lru_cache(reference_case)  # built once per problem, outside the clock, 
 
 
 def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
-    """Positions (provider, sample)."""
+    """Positions (provider, sample): Sobol' samples, of which there are as many or a few more."""
     case = _case(problem)
     import riskshare as rs
 
     outcomes = rs.simulate(case, samples=samples, seed=seed, keep=("position",))
-    position = outcomes["position"].isel(year=0).sel(partner=problem.provider_names)
-    return position.transpose("partner", "sample").values
+    providers = slice(problem.provider_names[0], problem.provider_names[-1])
+    return outcomes["position"].isel(year=0).sel(partner=providers).values

@@ -18,7 +18,7 @@ from .statistics import summarise
 ENGINES = {
     "riskshare": "riskshare_engine:positions",
     "numpy-ppf": "numpy_scipy:positions",
-    "numpy-native": "numpy_scipy:positions_native",
+    "numpy-table": "numpy_scipy:positions_table",
     "proteus": "proteus:positions",
 }
 
@@ -56,7 +56,7 @@ def serve(connection: Connection, engine: str) -> None:
             position = positions(problems[contract], samples, seed)
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
             memory = peak_memory()
-            if position.shape != (len(problem.key), samples):
+            if len(position) != len(problem.key) or position.shape[1] < samples:
                 raise ValueError(f"positions have shape {position.shape}")
             connection.send(
                 Result(wall, processor, memory, str(position.dtype), summarise(position))

@@ -1,7 +1,7 @@
 """The check of a whole case: declarations first, then what they cannot say."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from riskshare.checks.contracts import check_contract
 from riskshare.checks.given import Findings, Scope, check_declared
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def check_case(case: "Case") -> None:
     """Raise `CaseError` with every problem of a case, or return."""
     found = Findings()
-    sections = {
+    sections: dict[str, tuple[Any, ...]] = {
         "partners": case.partners,
         "members": case.members,
         "inflation": case.inflation,
@@ -37,7 +37,9 @@ def check_case(case: "Case") -> None:
         check_names([item.name for item in items], section, (), found)
     for partner in case.partners:
         if partner.name == SYSTEM:
-            found.add(f"partners.{SYSTEM}", "that name is the group of all partners; choose another")
+            found.add(
+                f"partners.{SYSTEM}", "that name is the group of all partners; choose another"
+            )
     reserved = (ACCOUNTS, *(info.name for info in fields_of(type(case))))
     check_names([contract.name for contract in case.contracts], "", reserved, found)
     if not case.partners:

@@ -13,7 +13,7 @@ from riskshare.contract.sharing import Pool
 from riskshare.contract.support import StrandedSupport
 from riskshare.contract.term import AbstractTerm
 from riskshare.names import PHASES
-from riskshare.parameters import Given, Parameter, expand, fields_of
+from riskshare.parameters import Given, declaration_of, expand
 
 if TYPE_CHECKING:
     from riskshare.case import Case, Contract
@@ -54,7 +54,11 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
         path = f"{name}.{term.label}"
         if not found.clean(path):
             continue
-        if hasattr(term, "lines") and not (term.lines or lines) and not getattr(term, "amount", None):
+        if (
+            hasattr(term, "lines")
+            and not (term.lines or lines)
+            and not getattr(term, "amount", None)
+        ):
             found.add(path, "has no lines in its scope")
         _check_term(case, contract, term, path, inner, found)
     _check_support(contract, found)
@@ -78,11 +82,15 @@ def _check_term(
     if isinstance(term, Funding) and term.driver is not None:
         driver = next(driver for driver in case.drivers if driver.name == term.driver)
         if driver.acts_on != "funding":
-            found.add(f"{path}.driver", f"{term.driver!r} acts on {driver.acts_on}; accepted: funding")
+            found.add(
+                f"{path}.driver", f"{term.driver!r} acts on {driver.acts_on}; accepted: funding"
+            )
     if isinstance(term, Block):
         parts = [term.amount is not None, term.from_ is not None, term.to is not None]
         if any(parts) and not all(parts):
-            found.add(path, "amount, from and to go together; without them the block pays its lines")
+            found.add(
+                path, "amount, from and to go together; without them the block pays its lines"
+            )
         if all(parts) and term.lines is not None:
             found.add(path, "pays an amount or its lines, not both")
     if isinstance(term, MarginalRate):
@@ -96,13 +104,18 @@ def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings
         found.add(path, "give a rate or bands, one of the two")
         return
     if term.bands and term.tolerance is not None:
-        found.add(f"{path}.tolerance", "goes with a rate; with bands, state the first band's beyond")
+        found.add(
+            f"{path}.tolerance", "goes with a rate; with bands, state the first band's beyond"
+        )
     labels = {**scope.labels, "line": tuple(term.lines or scope.labels["line"])}
+    edges: list[tuple[str, Given, Any]]
     edges = [(f"{path}.bands[{i}].beyond", b.beyond, b) for i, b in enumerate(term.bands)]
     if term.tolerance is not None:
         edges.append((f"{path}.tolerance", term.tolerance, term))
     if term.break_glass is not None:
-        edges.append((f"{path}.break_glass.threshold", term.break_glass.threshold, term.break_glass))
+        edges.append(
+            (f"{path}.break_glass.threshold", term.break_glass.threshold, term.break_glass)
+        )
     _check_ascending(edges, labels, found)
     if term.per == "total":
         for name in ("rate", "tolerance", "cap", "collar"):
@@ -110,7 +123,9 @@ def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings
                 found.add(f"{path}.{name}", 'is by line, but per = "total" settles their sum')
         for i, band in enumerate((*term.bands, term.break_glass)):
             if band is not None and _by_label(band.rate, labels["line"]):
-                found.add(f"{path}.bands[{i}].rate", 'is by line, but per = "total" settles their sum')
+                found.add(
+                    f"{path}.bands[{i}].rate", 'is by line, but per = "total" settles their sum'
+                )
 
 
 def _by_label(given: Given, labels: tuple[str, ...]) -> bool:
@@ -125,14 +140,14 @@ def _check_ascending(edges: list[tuple[str, Given, Any]], labels: Any, found: Fi
     before: Any = None
     for path, given, owner in edges:
         field = path.rpartition(".")[2]
-        declared = next(f.declaration for f in fields_of(type(owner)) if f.name == field)
-        assert isinstance(declared, Parameter)
+        declared = declaration_of(type(owner), field)
         values = expand(given, declared, labels)
         if before is not None and np.any(values <= before):
             at = int(np.argmax(np.ravel(values <= before)))
             found.add(
                 path,
-                f"bands out of order: found {np.ravel(values)[at]:g} after {np.ravel(before)[at]:g}; "
+                f"bands out of order: found {np.ravel(values)[at]:g} after "
+                f"{np.ravel(before)[at]:g}; "
                 "accepted: each begins beyond the one before",
             )
         before = values
@@ -149,8 +164,7 @@ def _check_pool(
     if needed and getattr(term, needed) is None:
         found.add(f"{path}.{needed}", f"missing; key = {term.key!r} needs it")
     if term.key == "proportional" and term.weights is not None:
-        declared = next(f.declaration for f in fields_of(Pool) if f.name == "weights")
-        assert isinstance(declared, Parameter)
+        declared = declaration_of(Pool, "weights")
         if np.any(expand(term.weights, declared, scope.labels).sum(-1) <= 0):
             found.add(f"{path}.weights", "sum to 0 in some year; at least one must be above 0")
     if term.key == "influence" and case.residual_key is None:
@@ -166,7 +180,9 @@ def _check_pool(
     order = {other.label: _order(contract, other) for other in contract.terms}
     late = [name for name in term.against if order.get(name, (0, 0)) >= order[term.label]]
     if late:
-        found.add(f"{path}.against", f"{', '.join(late)} run after it; a term sees earlier ones only")
+        found.add(
+            f"{path}.against", f"{', '.join(late)} run after it; a term sees earlier ones only"
+        )
     if not term.against:
         found.add(f"{path}.against", f"is empty; {suggest('', tuple(order))}")
 
@@ -186,13 +202,13 @@ def _check_support(contract: "Contract", found: Findings) -> None:
         if name in paid and isinstance(support, StrandedSupport) and support.paid_in != name:
             found.add(
                 f"{contract.name}.{support.label}",
-                f"support paid twice: {paid[name]!r} pays the budget {name!r}, which includes it, and "
-                f'the term posts it again; say paid_in = "{name}", or drop the budget\'s step',
+                f"support paid twice: {paid[name]!r} pays the budget {name!r}, which includes it, "
+                f'and the term posts it again; say paid_in = "{name}", or drop the step',
             )
     for term in contract.terms:
         if isinstance(term, StrandedSupport) and term.paid_in is not None:
-            budget = budgets.get(term.paid_in)
-            if term.paid_in not in paid or budget is None or budget.stranded_support != term.label:
+            named = budgets.get(term.paid_in)
+            if term.paid_in not in paid or named is None or named.stranded_support != term.label:
                 found.add(
                     f"{contract.name}.{term.label}.paid_in",
                     f"{term.paid_in!r} is not a budget that a capitated-budget term pays and that "
@@ -221,8 +237,8 @@ def _check_pool_support(
         if label in pool.against and label != named:
             found.add(
                 f"{contract.name}.{pool.label}.against",
-                f"counts {label!r} as outlay, which the budget {budget.name!r} leaves out; name it as "
-                "the budget's stranded_support",
+                f"counts {label!r} as outlay, which the budget {budget.name!r} leaves out; name "
+                "it as the budget's stranded_support",
             )
 
 

@@ -119,7 +119,7 @@ def _with_own_labels(node: Declared, scope: Scope) -> Scope:
 def check_given(
     given: Given, parameter: Parameter, labels: Labels, path: str, found: Findings
 ) -> None:
-    """Check a given value: its numbers, its labels, that none is missing, that shares sum to one."""
+    """Check a given value: its numbers and labels, none missing, shares summing to one."""
     before = len(found.problems)
     _walk(given, parameter, parameter.all_axes, labels, path, found)
     if len(found.problems) > before or parameter.sums_to_one is None:
@@ -129,7 +129,8 @@ def check_given(
     worst = float(np.ravel(sums)[np.argmax(np.abs(sums - 1))])
     if abs(worst - 1) > SUM_TOLERANCE:
         found.add(
-            path, f"the shares sum to {worst:.10g}; they must sum to 1 over {parameter.sums_to_one}s"
+            path,
+            f"the shares sum to {worst:.10g}; they must sum to 1 over {parameter.sums_to_one}s",
         )
 
 
@@ -251,16 +252,17 @@ def _check_plain(value: Any, info: FieldInfo, path: str, found: Findings) -> Non
     if choices:
         if value not in choices and not (value is None and not info.required):
             what = "missing" if value is None else f"found {value!r}"
-            hint = suggest(value, choices) if value is not None else f"accepted: {', '.join(choices)}"
+            hint = (
+                suggest(value, choices) if value is not None else f"accepted: {', '.join(choices)}"
+            )
             found.add(path, f"{what}; {hint}")
         return
     accepted = plain_types(info.type)
     if accepted and not isinstance(value, accepted):
         what = "missing" if value is None else f"found {value!r}"
         found.add(path, f"{what}; accepted: {_words(accepted)}")
-    elif isinstance(value, tuple) and info.type == tuple[str, ...]:
-        if not all(isinstance(item, str) for item in value):
-            found.add(path, f"found {list(value)!r}; accepted: a list of words")
+    elif info.type == tuple[str, ...] and not all(isinstance(item, str) for item in value):
+        found.add(path, f"found {list(value)!r}; accepted: a list of words")
 
 
 def literals(hint: Any) -> tuple[str, ...]:
@@ -293,5 +295,7 @@ _WORDS = {
 
 def _words(accepted: tuple[type, ...]) -> str:
     return " or ".join(
-        _WORDS.get(kind, f"a table ({kind.__name__})") for kind in accepted if kind is not type(None)
+        _WORDS.get(kind, f"a table ({kind.__name__})")
+        for kind in accepted
+        if kind is not type(None)
     )

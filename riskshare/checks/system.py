@@ -3,6 +3,7 @@
 import datetime
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,16 @@ import numpy as np
 from riskshare.checks.given import SUM_TOLERANCE, Findings, suggest
 from riskshare.laws.dependence import cholesky
 from riskshare.names import ALL_YEARS, SYSTEM
-from riskshare.parameters import Parameter, expand, fields_of
+from riskshare.parameters import declaration_of, expand
 from riskshare.system import AbstractIndex, Delay, Line, Noise
 
 if TYPE_CHECKING:
     from riskshare.case import Case
 
 
-def check_names(names: Iterable[str], section: str, reserved: tuple[str, ...], found: Findings) -> None:
+def check_names(
+    names: Iterable[str], section: str, reserved: tuple[str, ...], found: Findings
+) -> None:
     """Check that names are given, single, free of path signs, and not reserved."""
     for name, count in Counter(names).items():
         path = f"{section}.{name}" if section else str(name)
@@ -58,7 +61,9 @@ def check_partners(case: "Case", found: Findings) -> None:
     for partner in case.partners:
         path = f"partners.{partner.name}"
         if SYSTEM in partner.groups:
-            found.add(f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out")
+            found.add(
+                f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out"
+            )
         if partner.kind != "pool":
             for name in ("opening_balance", "shortfall", "release"):
                 if getattr(partner, name) is not None:
@@ -71,7 +76,7 @@ def check_partners(case: "Case", found: Findings) -> None:
 
 def check_indices(case: "Case", found: Findings) -> None:
     """Check laws, processes, influence and correlations of everything that is drawn."""
-    paths = {f"drivers.{driver.name}": driver for driver in case.drivers}
+    paths: dict[str, AbstractIndex] = {f"drivers.{d.name}": d for d in case.drivers}
     paths |= {f"members.{population.name}": population for population in case.members}
     paths |= {f"changes.{change.name}.delivery": change.delivery for change in case.changes}
     delays = {f"changes.{c.name}.delay": c.delay for c in case.changes if c.delay is not None}
@@ -105,7 +110,9 @@ def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
             found.add(path, "an interval is the whole belief; leave value and centre out")
         low, high = index.interval
         if not low < high:
-            found.add(f"{path}.interval", f"found [{low:g}, {high:g}]; accepted: 10 % point < 90 % point")
+            found.add(
+                f"{path}.interval", f"found [{low:g}, {high:g}]; accepted: 10 % point < 90 % point"
+            )
         if index.law == "lognormal" and low <= 0:
             found.add(f"{path}.interval", f"found {low:g}; accepted for a lognormal: above 0")
         if not isinstance(index, Delay) and high <= 0:
@@ -113,7 +120,9 @@ def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
     if index.law == "lognormal" and index.sd is not None and index.value == 0:
         found.add(f"{path}.value", "found 0; a lognormal index is above 0")
     if (index.process == "ar1") != (index.persistence is not None):
-        found.add(f"{path}.persistence", 'goes with process = "ar1", and it needs one, from -1 to 1')
+        found.add(
+            f"{path}.persistence", 'goes with process = "ar1", and it needs one, from -1 to 1'
+        )
     if isinstance(index, Delay) and index.process == "random-walk":
         found.add(f"{path}.process", "found random-walk; accepted for a delay: constant, ar1")
 
@@ -134,7 +143,9 @@ def _check_correlations(case: "Case", found: Findings) -> None:
     try:
         cholesky(_correlations(case))
     except ValueError as error:
-        found.add("correlations", f"the matrix is not positive definite ({error}); lower some of them")
+        found.add(
+            "correlations", f"the matrix is not positive definite ({error}); lower some of them"
+        )
 
 
 def check_lines(case: "Case", found: Findings) -> None:
@@ -156,7 +167,10 @@ def check_lines(case: "Case", found: Findings) -> None:
             _check_noise(noise, f"{path}.{name}", name == "noise", found)
             if noise is not None and noise.factors:
                 _check_factors(case, noise, f"{path}.{name}.factors", found)
-        for name, weights in (("price_series", line.price_series), ("cost_series", line.cost_series)):
+        for name, weights in (
+            ("price_series", line.price_series),
+            ("cost_series", line.cost_series),
+        ):
             if weights is not None and not case.price_base:
                 found.add("price_base", f"missing; {path}.{name} needs the year it starts from")
             if hasattr(weights, "values") and abs(sum(weights.values()) - 1) > SUM_TOLERANCE:
@@ -169,8 +183,8 @@ def check_lines(case: "Case", found: Findings) -> None:
             if driver.acts_on in ("funding", "chance"):
                 found.add(
                     f"{path}.loadings[{name}]",
-                    f"that driver acts on {driver.acts_on}; accepted: drivers of activity, case_mix "
-                    "or unit_cost",
+                    f"that driver acts on {driver.acts_on}; accepted: drivers of activity, "
+                    "case_mix or unit_cost",
                 )
             floored = not driver.certain and driver.law != "lognormal"
             if power < 0 and floored:
@@ -191,7 +205,7 @@ def _check_cost(line: Line, path: str, found: Findings) -> None:
         )
     for part in ("semi_fixed", "fixed"):
         released = getattr(cost.released, part)
-        if isinstance(released, tuple) and any(b < a for a, b in zip(released, released[1:], strict=False)):
+        if isinstance(released, tuple) and any(b < a for a, b in pairwise(released)):
             found.add(f"{path}.cost.released.{part}", "a share released never falls with age")
     step = cost.step
     if step is None:
@@ -227,7 +241,9 @@ def _check_factors(case: "Case", noise: Noise, path: str, found: Findings) -> No
     matrix = _correlations(case)[np.ix_(picked, picked)]
     explained = float(weights @ matrix @ weights)
     if explained > 1 + SUM_TOLERANCE:
-        found.add(path, f"explain {explained:.4g} of the variance of the score; accepted: at most 1")
+        found.add(
+            path, f"explain {explained:.4g} of the variance of the score; accepted: at most 1"
+        )
 
 
 def _correlations(case: "Case") -> Any:
@@ -245,7 +261,6 @@ def check_changes(case: "Case", found: Findings) -> None:
     lines = {line.name: line for line in case.lines}
     labels = case.labels()
     leaving: dict[str, Any] = {}
-    size = next(info.declaration for info in fields_of(type(case.changes[0])) if info.name == "size") if case.changes else None
     for change in case.changes:
         path = f"changes.{change.name}"
         if not found.clean(path) or change.source not in lines:
@@ -254,21 +269,28 @@ def check_changes(case: "Case", found: Findings) -> None:
             found.add(f"{path}.source", f"{change.source!r} has no baseline to take a share of")
         if change.destination == change.source:
             found.add(f"{path}.destination", "is the source itself")
-        assert isinstance(size, Parameter)
-        leaving[change.source] = leaving.get(change.source, 0) + expand(change.size, size, labels)
+        leaving[change.source] = leaving.get(change.source, 0) + expand(
+            change.size, declaration_of(type(change), "size"), labels
+        )
     for name, total in leaving.items():
         if np.max(total) > 1 + SUM_TOLERANCE:
-            found.add("changes", f"together they take {np.max(total):.3g} of the baseline of {name!r}")
+            found.add(
+                "changes", f"together they take {np.max(total):.3g} of the baseline of {name!r}"
+            )
 
 
 def check_notes(case: "Case", found: Findings) -> None:
     """Check that every note about a path is about something that is there."""
     paths = set(case.numbers())
     known = {path.partition("[")[0] for path in paths}
-    known |= {".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 1)}
+    known |= {
+        ".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 1)
+    }
     for section, notes in (("assumptions", case.assumptions), ("sources", case.sources)):
         for path, note in notes.items():
             if path not in paths and path not in known:
-                found.add(f"{section}.{path}", f"nothing has that path; {suggest(path, sorted(known))}")
+                found.add(
+                    f"{section}.{path}", f"nothing has that path; {suggest(path, sorted(known))}"
+                )
             if not isinstance(note, str):
                 found.add(f"{section}.{path}", f"found {note!r}; accepted: text")

@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.term import PlanView, TermLines, YearView
-from riskshare.parameters import Declared, FrozenMap, Given, Parameter, Reference
+from riskshare.parameters import NO_NUMBERS, Declared, Given, Parameter, Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Budget(Declared):
     planned_changes: bool = True
     new_services: bool = True
     stranded_support: Annotated[str | None, Reference("term")] = None
-    other: Annotated[Given, Parameter("money per year", axes=("item",), fill=0.0)] = FrozenMap()
+    other: Annotated[Given, Parameter("money per year", axes=("item",), fill=0.0)] = NO_NUMBERS
 
 
 @jax.tree_util.register_dataclass
@@ -77,7 +77,7 @@ class BoundBudget:
     rebased: bool = dataclasses.field(metadata={"static": True})
 
     def amount(self, year: YearView) -> Float[Array, " sample"]:
-        """The budget of the year at hand."""
+        """Return the budget of the year at hand."""
         if self.rebased:
             capitation = (self.capitation[:, None] * year.members_index).sum(0)
         else:
@@ -145,9 +145,9 @@ def bridge(
     steps["inflation"], running = dear - running, dear
     lean = running * compounded("efficiency", -1.0)
     steps["efficiency"], running = lean - running, lean
-    capitation = capitation * np.divide(
-        running, start, out=np.ones_like(start), where=start != 0
-    )[:, None]
+    capitation = (
+        capitation * np.divide(running, start, out=np.ones_like(start), where=start != 0)[:, None]
+    )
     if budget.planned_changes:
         steps["planned changes"] = ((plan.plan - plan.before) * plan.price)[:, old].sum(1)
     if budget.new_services:

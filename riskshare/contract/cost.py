@@ -155,7 +155,9 @@ def settle_cost(
             steps = xp.asarray(structure.step_lines)
             growth = _put(xp, growth, steps, _steps_added(numbers, activity[exits][steps]))
         freed = _put(xp, freed, exits, freed[exits] + semi + fixed_units)
-        kept = _put(xp, kept, exits, kept[exits] + standing * baseline - semi - fixed_units + growth)
+        kept = _put(
+            xp, kept, exits, kept[exits] + standing * baseline - semi - fixed_units + growth
+        )
     released = unit_cost * freed
     return LineCost(unit_cost * kept, released, unit_cost * removed - released, removed), state
 

@@ -21,7 +21,7 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Split:
-    """Effects on line value, adverse (above plan) positive; they add up to value less plan value."""
+    """Effects on line value, adverse (above plan) positive; they add up to the deviation."""
 
     drivers: Float[Array, "driver sample"]
     members: Float[Array, "population sample"]
@@ -102,9 +102,7 @@ def split_value(inputs: SplitInputs) -> Split:
         members=by_members,
         deliveries=by_delivery,
         chance=(by_chance + unexplained).sum(0),
-        plan=jnp.broadcast_to(
-            start.sum() - (price * inputs.plan).sum(), inputs.value.shape[-1:]
-        ),
+        plan=jnp.broadcast_to(start.sum() - (price * inputs.plan).sum(), inputs.value.shape[-1:]),
     )
 
 

@@ -9,7 +9,7 @@ Numbers = NDArray[np.float64]
 def proportional(weights: Numbers) -> Numbers:
     """Return weights as shares: ``w_i = c_i / sum c``, along the last axis."""
     total = weights.sum(-1, keepdims=True)
-    return weights / np.where(total > 0, total, 1)
+    return np.asarray(weights / np.where(total > 0, total, 1))
 
 
 def borne(influence: Numbers, residual_key: Numbers) -> Numbers:

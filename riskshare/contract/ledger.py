@@ -37,8 +37,7 @@ class Transfer:
         """Money by partner in whole minor units, half to even; ``residue`` takes what is left."""
         amount = jnp.round(self.amount / minor_unit)
         units = jnp.round((self.to - self.from_)[:, :, None] * amount[None]).sum(1)
-        units = units - residue[:, None] * units.sum(0)
-        return units
+        return units - residue[:, None] * units.sum(0)
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,7 @@ class Ledger:
         self, terms: tuple[str, ...], partner: Float[Array, " partner"]
     ) -> Float[Array, " sample"]:
         """Net receipts of one partner (a one-hot key) over the named terms."""
-        return sum(
-            jnp.matmul(partner, self.entries[term], precision=PRECISION) for term in terms
-        )  # type: ignore[return-value]  # at least one term
+        return sum(jnp.matmul(partner, self.entries[term], precision=PRECISION) for term in terms)  # type: ignore[return-value]  # at least one term
 
 
 def per_line(

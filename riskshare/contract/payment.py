@@ -194,8 +194,9 @@ class MarginalRate(AbstractTerm):
     """Pays or refunds a share of the price on activity beyond or below plan (M04-M06, M09).
 
     With D = valued activity - base, for each line (or over all of them, ``per = "total"``):
-    ``adjustment = sum over bands of rate x part of |D| in the band``, with the sign of D, limited to
-    ``[-collar x base, +cap x base]``. Rates and thresholds may differ by line, direction and year.
+    ``adjustment = sum over bands of rate x part of |D| in the band``, with the sign of D, limited
+    to ``[-collar x base, +cap x base]``. Rates and thresholds may differ by line, direction and
+    year.
 
     Parameters
     ----------
@@ -279,4 +280,3 @@ class MarginalRate(AbstractTerm):
             return usual + broken * (pick(glass.rate) * size - usual)
         # the threshold lies beyond every band's edge, so the last band ends where the glass breaks
         return bands(size, [*edges, threshold], [*rates, pick(glass.rate)])
-

@@ -49,9 +49,10 @@ class Pool(AbstractTerm):
     ``result = budget - outlay of the holder in the terms against it``; ``S`` = the part of the
     result that corridors let through (all of it without corridors), limited to ``cap x budget``.
     With a fixed or proportional key, ``posting_i = (w_i - 1[i = holder]) x S``. With the influence
-    key, ``T_i = -sum_d b[i, d] v_d + key_i x (S + sum_d v_d)`` and ``posting_i = T_i - 1[i = holder] S``:
-    v_d is the effect of driver d on the value of the lines (adverse positive), b what partner i
-    bears of it, key the case's residual key. The T_i sum to S whatever corridors and caps did.
+    key, ``T_i = -sum_d b[i, d] v_d + key_i x (S + sum_d v_d)`` and
+    ``posting_i = T_i - 1[i = holder] x S``: v_d is the effect of driver d on the value of the lines
+    (adverse positive), b what partner i bears of it, key the case's residual key. The T_i sum to S
+    whatever corridors and caps did.
 
     Parameters
     ----------

@@ -6,10 +6,9 @@ first axis is the year, so that the kernel takes a year's slice of all of them a
 """
 
 import abc
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -111,7 +110,7 @@ class AbstractTerm(Declared, abc.ABC):
         return self
 
     def needs(self) -> frozenset[str]:
-        """What the experience must hold besides activity: ``drivers``, ``members``, names."""
+        """Return what the experience must hold besides activity: ``indices``, ``members``."""
         return frozenset()
 
     def initial(self, like: Array) -> State:
@@ -137,8 +136,9 @@ TERMS: dict[str, type[AbstractTerm]] = {}
 
 
 def traced(cls: T) -> T:
-    """Make a declared class a pytree: its numbers and partner keys are leaves, the rest is static."""
-    leaves, static = [], []
+    """Make a declared class a pytree: numbers and partner keys are leaves, the rest static."""
+    leaves: list[str] = []
+    static: list[str] = []
     for info in fields_of(cls):
         reference = info.declaration
         number = isinstance(reference, Parameter)
@@ -155,11 +155,12 @@ def _holds_declared(hint: Any) -> bool:
     return any(_holds_declared(argument) for argument in getattr(hint, "__args__", ()))
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 def term(cls: T) -> T:
     """Declare a kind of term: a frozen keyword-only dataclass, a pytree, known to case files."""
-    cls = traced(dataclass(frozen=True, kw_only=True)(cls))
-    TERMS[cls.kind] = cls  # type: ignore[attr-defined]  # every term states its kind
-    return cls
+    made: Any = dataclass(frozen=True, kw_only=True)(cls)
+    TERMS[made.kind] = traced(made)
+    return made
 
 
 def rows(values: Array, lines: tuple[int, ...]) -> Array:
@@ -174,8 +175,3 @@ def columns(keys: Array, lines: tuple[int, ...]) -> Array:
     if lines == tuple(range(keys.shape[1])):
         return keys
     return keys[:, np.asarray(lines, np.int32)]
-
-
-def replace(item: T, **fields: Any) -> T:
-    """Return a copy of a declared object with fields replaced."""
-    return dataclasses.replace(item, **fields)  # type: ignore[type-var]  # declared objects are dataclasses

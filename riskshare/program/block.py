@@ -66,7 +66,7 @@ def _years_of(
         first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores))
         outputs = step(start, first)[1]
         return jax.tree.map(lambda leaf: leaf[None], outputs)
-    return jax.lax.scan(step, start, (leaves.yearly, scores))[1]  # type: ignore[no-any-return]  # scan is untyped
+    return jax.lax.scan(step, start, (leaves.yearly, scores))[1]
 
 
 _DRAWS = ("activity", "case_mix", "unit_cost", "driver_index")
@@ -99,7 +99,7 @@ def sobol_chunk(
     def block(word: Array) -> Outputs:
         return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype)
 
-    return jax.lax.map(block, words)  # type: ignore[no-any-return]  # map is untyped
+    return jax.lax.map(block, words)
 
 
 @partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
@@ -120,7 +120,7 @@ def pseudo_chunk(
         bits = pseudo_bits(keys.reshape(years * columns, 2), number)
         return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype)
 
-    return jax.lax.map(block, blocks)  # type: ignore[no-any-return]  # map is untyped
+    return jax.lax.map(block, blocks)
 
 
 @partial(jax.jit, static_argnames=("structure", "keep", "minor_unit"))

@@ -13,18 +13,22 @@ from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
 from riskshare.program.chance import counts, table_lookup
 
+Numbers = Any
+"""A NumPy or JAX array."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Experience:
-    """What happened or was drawn in one year (or, with a leading axis, in all); sample axis last."""
+    """What happened or was drawn in one year (all of them with a leading axis); sample last."""
 
-    activity: Float[Array, "line sample"]
-    case_mix: Float[Array, "line sample"]
-    unit_cost: Float[Array, "line sample"]
-    index: Float[Array, "index sample"]
-    """Drivers, members, deliveries and delays."""
-    given_cost: Float[Array, "line sample"] | None = None
+    activity: Numbers
+    """(line, sample): units."""
+    case_mix: Numbers
+    unit_cost: Numbers
+    index: Numbers
+    """(index, sample): drivers, members, deliveries and delays."""
+    given_cost: Numbers | None = None
     """Cost taken as it is; NaN where the cost model applies."""
 
 

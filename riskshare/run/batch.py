@@ -28,13 +28,14 @@ def over_parameters(
         for name, size in zip(array.dims, array.shape, strict=True):
             if dimensions.setdefault(str(name), size) != size:
                 raise ArgumentError(
-                    f"{path}: dimension {name!r} has {size} values, elsewhere {dimensions[str(name)]}"
+                    f"{path}: dimension {name!r} has {size} values, elsewhere "
+                    f"{dimensions[str(name)]}"
                 )
     results = []
     for place in itertools.product(*(range(size) for size in dimensions.values())):
         at = dict(zip(dimensions, place, strict=True))
         values = {
-            path: float(array.isel({name: at[name] for name in array.dims}))  # type: ignore[index, arg-type]  # names are str
+            path: float(array.isel({name: at[name] for name in array.dims}))  # type: ignore[index]  # names are str
             for path, array in arrays.items()
         }
         results.append(run(case.with_numbers(values)))
@@ -62,8 +63,13 @@ def _combine(
         index = xr.DataArray(np.asarray(labels), dims=name, name=name)
         results = [
             xr.concat(
-                results[i : i + size], index, data_vars="all", coords="minimal", compat="override",
-                join="override", combine_attrs="drop_conflicts",
+                results[i : i + size],
+                index,
+                data_vars="all",
+                coords="minimal",
+                compat="override",
+                join="override",
+                combine_attrs="drop_conflicts",
             )
             for i in range(0, len(results), size)
         ]

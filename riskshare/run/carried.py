@@ -26,14 +26,18 @@ def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
     years = case.labels()["year"]
     lines = [case.lines[i].name for i in bound.structure.cost.exit_lines]
     stepped = [lines[i] for i in bound.structure.cost.step_lines]
-    names = [f"cost.{line}.{part}[{y}]" for part in ("planned", "rest") for y in years for line in lines]
+    names = [
+        f"cost.{line}.{part}[{y}]" for part in ("planned", "rest") for y in years for line in lines
+    ]
     names += [
         f"cost.{line}.{part}[{y}]"
         for part in ("planned_steps", "rest_steps")
         for y in years
         for line in stepped
     ]
-    names += [f"cost.{line}.{part}" for part in ("released_semi", "released_fixed") for line in lines]
+    names += [
+        f"cost.{line}.{part}" for part in ("released_semi", "released_fixed") for line in lines
+    ]
     names += [f"cost.{line}.released_steps" for line in stepped]
     for term in bound.structure.term_names:
         names += [f"{term}.{key}" for key in _term_state(bound, term)]
@@ -50,7 +54,9 @@ def flat(states: Any) -> NDArray[Any]:
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
     if not leaves:
         return np.zeros((0, 0, 0))
-    return np.concatenate([leaf.reshape(leaf.shape[0], -1, leaf.shape[-1]) for leaf in leaves], axis=1)
+    return np.concatenate(
+        [leaf.reshape(leaf.shape[0], -1, leaf.shape[-1]) for leaf in leaves], axis=1
+    )
 
 
 def opened(
@@ -106,7 +112,6 @@ def opened(
         released_steps=take(steps),
     )
     terms = {
-        term: {key: take(1)[0] for key in _term_state(bound, term)}
-        for term in structure.term_names
+        term: {key: take(1)[0] for key in _term_state(bound, term)} for term in structure.term_names
     }
     return Carried(cost, terms)

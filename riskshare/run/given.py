@@ -227,7 +227,11 @@ def needed_indices(case: Case, bound: Bound) -> dict[str, str]:
             continue
         for i in picked:
             driver = case.drivers[i] if i < structure.drivers else None
-            if "indices" in needs and driver is not None and driver.acts_on in ("funding", "chance"):
+            if (
+                "indices" in needs
+                and driver is not None
+                and driver.acts_on in ("funding", "chance")
+            ):
                 continue
             needed.setdefault(names[i], name)
     exits = {case.lines[i].name for i in structure.cost.exit_lines}

@@ -114,13 +114,23 @@ def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any)
     gaps = [years[y] for y in range(at[0], at[-1]) if not given.settled[y]]
     if gaps:
         raise ExperienceError(
-            [Problem("activity", f"no rows for {', '.join(gaps)}, between years that have some; "
-             "settle the years before and after apart, with opening balances")]
+            [
+                Problem(
+                    "activity",
+                    f"no rows for {', '.join(gaps)}, between years that have some; "
+                    "settle the years before and after apart, with opening balances",
+                )
+            ]
         )
     if at[0] > 0 and opening is None:
         raise ExperienceError(
-            [Problem("opening", f"missing; {years[at[0]]} carries balances from the year before: "
-             "give rows of the earlier years, or opening = closing of their settlement")]
+            [
+                Problem(
+                    "opening",
+                    f"missing; {years[at[0]]} carries balances from the year before: "
+                    "give rows of the earlier years, or opening = closing of their settlement",
+                )
+            ]
         )
 
 

@@ -166,9 +166,7 @@ def run_chunks(
             )
             outputs = jax.tree.map(np.asarray, outputs)
         if not arrays:
-            arrays.update(
-                jax.tree.map(lambda part: _space(part, sampling.samples), outputs)
-            )
+            arrays.update(jax.tree.map(lambda part: _space(part, sampling.samples), outputs))
         jax.tree.map(lambda whole, part: _place(whole, part, chunk), arrays, outputs)
         return chunk.samples
 

@@ -1,0 +1,5 @@
+"""``python -m riskshare`` is the command line."""
+
+from riskshare.cli import main
+
+main()

@@ -1,0 +1,139 @@
+"""The command line: ``riskshare cases | run | settle``.
+
+Only typer is imported to print help; a command imports what it needs when it runs.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="riskshare",
+    help="Who bears what: how the result of each partner of a capitated budget is distributed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CaseArgument = Annotated[
+    str, typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file.")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write the results to.")
+]
+
+
+@app.command()
+def cases() -> None:
+    """List the bundled cases, one a line, its name first."""
+    from riskshare.files.bundled import case_titles
+
+    for name, title in case_titles().items():
+        typer.echo(f"{name:<26}  {title}")
+
+
+@app.command()
+def run(
+    case: CaseArgument,
+    samples: Annotated[int, typer.Option(help="How many samples; rounded up for Sobol'.")] = 65_536,
+    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    sampler: Annotated[str, typer.Option(help="sobol or pseudo-random.")] = "sobol",
+    out: OutOption = None,
+) -> None:
+    """Simulate a case and print how each partner's result is distributed."""
+    from rich.console import Console
+
+    import riskshare as rs
+    from riskshare.report.distribution import print_distribution
+
+    loaded = rs.load_case(case)
+    with _progress() as progress:
+        outcomes = rs.simulate(
+            loaded, samples=samples, seed=seed, sampler=sampler, progress=progress
+        )
+    table = rs.summarise(outcomes)
+    print_distribution(Console(width=None if sys.stdout.isatty() else 132), loaded, table)
+    if out is not None:
+        from riskshare.files.results import write_run
+
+        for path in write_run(out, outcomes, table):
+            typer.echo(f"wrote {path}")
+
+
+@app.command()
+def settle(
+    case: CaseArgument,
+    actuals: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ACTUALS.csv",
+            help="Columns line, year, activity; optional unit_cost, case_mix, cost.",
+        ),
+    ],
+    drivers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Columns variable, name, year, value: driver indices, members."
+        ),
+    ] = None,
+    missing: Annotated[
+        str, typer.Option(help="error, or plan: fill missing rows from plan, and say so.")
+    ] = "error",
+    opening: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Balances carried in: columns state, value."),
+    ] = None,
+    out: OutOption = None,
+) -> None:
+    """Settle a case on what really happened and print the statement."""
+    from rich.console import Console
+
+    import riskshare as rs
+    from riskshare.files.actuals import read_opening
+    from riskshare.report.statement import print_statement
+
+    loaded = rs.load_case(case)
+    experience = rs.read_actuals(loaded, actuals, drivers=drivers)
+    balances = None if opening is None else read_opening(opening)
+    result = rs.settle(loaded, experience, missing=missing, opening=balances)
+    print_statement(Console(width=None if sys.stdout.isatty() else 132), loaded, result)
+    if out is not None:
+        from riskshare.files.results import write_settlement
+
+        for path in write_settlement(out, result):
+            typer.echo(f"wrote {path}")
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Show a bar on standard error while samples are drawn; nothing where it is not a screen."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("simulating"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} samples"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulating", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def main() -> None:
+    """Run the command line; what a user got wrong ends with status 2 and no traceback."""
+    from riskshare.errors import RiskshareError
+
+    try:
+        app()
+    except RiskshareError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was written", err=True)
+        raise SystemExit(130) from None

@@ -1,0 +1,1 @@
+"""What people see: money in readable units, tables, the words around them."""
