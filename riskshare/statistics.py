@@ -6,6 +6,7 @@ does; its standard error is that of the mean of these values, taken by `Replicat
 """
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Replicates:
-    """Which samples make up each independent part of a run.
+    """Which samples make up each independent part of a run; unless given, each sample is one.
 
     Parameters
     ----------
@@ -33,34 +34,14 @@ class Replicates:
         The permutation that puts the samples of a part side by side; None where they are.
     """
 
-    sizes: NDArray[np.intp]
+    sizes: NDArray[np.intp] | None = None
     order: NDArray[np.intp] | None = None
-
-    @classmethod
-    def independent(cls, samples: int) -> "Replicates":
-        """Return parts of one sample each."""
-        return cls(np.ones(samples, np.intp))
 
     @classmethod
     def labelled(cls, labels: NDArray[Any]) -> "Replicates":
         """Return the parts of samples with the same label."""
         order = None if (labels[1:] >= labels[:-1]).all() else np.argsort(labels, kind="stable")
         return cls(np.unique(labels, return_counts=True)[1].astype(np.intp), order)
-
-    def sums(self, values: NDArray[Any]) -> Floats:
-        """Return the sum of values over the samples of each part."""
-        parts, samples = len(self.sizes), len(values)
-        if self.order is not None:
-            values = values[self.order]
-        if parts == samples:
-            return values.astype(np.float64, copy=False)
-        if (self.sizes == self.sizes[0]).all():
-            by_part = values.reshape(parts, -1)
-            if values.dtype == np.bool_:
-                return np.count_nonzero(by_part, axis=1).astype(np.float64)
-            return by_part.sum(axis=1, dtype=np.float64)
-        starts = np.cumsum(self.sizes) - self.sizes
-        return np.add.reduceat(values, starts, dtype=np.float64)
 
     def error(self, influence: NDArray[Any]) -> float:
         """Return the standard error of the mean of influence values.
@@ -69,12 +50,32 @@ class Replicates:
         means m_r. Parts of equal size give the standard deviation between their means over
         sqrt(R), parts of one sample SD / sqrt(n). NaN for fewer than two parts.
         """
-        parts, samples = len(self.sizes), len(influence)
+        samples = len(influence)
+        parts = samples if self.sizes is None else len(self.sizes)
         if parts < 2:
             return np.nan
-        sums = self.sums(influence)
-        gaps = sums - self.sizes * (sums.sum() / samples)
-        return float(np.sqrt(parts / (parts - 1) * (gaps @ gaps)) / samples)
+        if self.sizes is not None:
+            sums = self._sums(influence, self.sizes)
+            gaps = sums - self.sizes * (sums.sum() / samples)
+            squares = float(gaps @ gaps)
+        elif influence.dtype == np.bool_:
+            share = np.count_nonzero(influence) / samples
+            squares = samples * share * (1 - share)
+        else:
+            gaps = influence - influence.mean()
+            squares = float(gaps @ gaps)
+        return sqrt(parts / (parts - 1) * squares) / samples
+
+    def _sums(self, values: NDArray[Any], sizes: NDArray[np.intp]) -> Floats:
+        """Return the sum of values over the samples of each part."""
+        if self.order is not None:
+            values = values[self.order]
+        if (sizes == sizes[0]).all():
+            by_part = values.reshape(len(sizes), -1)
+            if values.dtype == np.bool_:
+                return np.count_nonzero(by_part, axis=1).astype(np.float64)
+            return by_part.sum(axis=1, dtype=np.float64)
+        return np.add.reduceat(values, np.cumsum(sizes) - sizes, dtype=np.float64)
 
 
 def mean(values: Floats, replicates: Replicates) -> Estimate:
@@ -92,7 +93,7 @@ def standard_deviation(values: Floats, replicates: Replicates) -> Estimate:
         return Estimate(np.nan, np.nan)
     squares = values - values.mean()
     squares *= squares
-    deviation = float(np.sqrt(squares.sum() / (samples - 1)))
+    deviation = sqrt(squares.sum() / (samples - 1))
     error = replicates.error(squares)
     return Estimate(deviation, error / (2 * deviation) if deviation else error)
 
@@ -136,7 +137,7 @@ def quantiles(values: Floats, ordered: Floats, levels: Floats, replicates: Repli
     for i, (level, quantile) in enumerate(zip(levels, found, strict=True)):
         spread = max(replicates.error(values < quantile), replicates.error(values <= quantile))
         if not np.isnan(spread):
-            width = max(spread, np.sqrt(level * (1 - level) / samples))
+            width = max(spread, sqrt(level * (1 - level) / samples), 1 / samples)
             errors[i] = spread * _slope(ordered, level, width)
     return Estimate(found, errors)
 
@@ -144,18 +145,14 @@ def quantiles(values: Floats, ordered: Floats, levels: Floats, replicates: Repli
 def _slope(ordered: Floats, level: float, width: float) -> float:
     """Return the rise of the order statistics from level - width to level + width, over the run.
 
-    Order statistic i of n stands at level (i - 1/2) / n, and lines run between them.
+    Order statistic i of n, from 1, stands at level (i - 1/2) / n, and lines run between them.
     """
-    samples = len(ordered)
-    places = np.clip(samples * np.array([level - width, level + width]) - 0.5, 0, samples - 1)
-    low, high = np.interp(places, *_around(ordered, places))
-    return float((high - low) * samples / (places[1] - places[0]))
-
-
-def _around(ordered: Floats, places: Floats) -> tuple[NDArray[np.intp], Floats]:
-    near = np.concatenate([np.floor(places), np.ceil(places)]).astype(np.intp)
-    near.sort()
-    return near, ordered[near]
+    last = len(ordered) - 1
+    places = np.clip(len(ordered) * np.array([level - width, level + width]) - 0.5, 0, last)
+    before = places.astype(np.intp)
+    steps = ordered[np.minimum(before + 1, last)] - ordered[before]
+    low, high = ordered[before] + (places - before) * steps
+    return float((high - low) * len(ordered) / (places[1] - places[0]))
 
 
 def tail_values_at_risk(

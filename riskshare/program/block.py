@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from riskshare.bind import Leaves, Structure
+from riskshare.bind.leaves import Leaves, Structure
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.streams import pseudo_bits, score

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.bind import Laws, NoiseNumbers, NoiseStructure, Structure, World, Yearly
+from riskshare.bind.leaves import Laws, NoiseNumbers, NoiseStructure, Structure, World, Yearly
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
 from riskshare.program.chance import counts, table_lookup

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.bind import BoundTerm, Leaves, Structure, World, Yearly
+from riskshare.bind.leaves import BoundTerm, Leaves, Structure, World, Yearly
 from riskshare.contract.cost import CostState, LineCost, initial_state, settle_cost
 from riskshare.contract.divisia import Split, SplitInputs, split_value
 from riskshare.contract.ledger import PRECISION, Ledger

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.bind import Bound, Column
+from riskshare.bind import Bound
+from riskshare.bind.laws import Column
 from riskshare.errors import ArgumentError
 from riskshare.program.block import BLOCKS_PER_CHUNK
 from riskshare.program.streams import BLOCK, BLOCKS, pseudo_keys, sobol_low, sobol_words

@@ -1,0 +1,131 @@
+"""Terms as numbers: names become one-hot keys and positions, given values become arrays."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskshare.bind.leaves import BoundTerm
+from riskshare.case import Case, Contract
+from riskshare.contract.accounts import AccountClose
+from riskshare.contract.budget import BoundBudget, Budget, bridge
+from riskshare.contract.support import StrandedSupport
+from riskshare.names import ACCOUNTS, PHASES
+from riskshare.parameters import Declared, Labels, Parameter, Reference, expand, fields_of
+from riskshare.plan import Plan, declared
+
+Numbers = NDArray[np.float64]
+
+
+def one_hot(names: Iterable[str], partners: tuple[str, ...]) -> Numbers:
+    """Return a row for each name, one at its partner."""
+    rows = [[float(name == partner) for partner in partners] for name in names]
+    return np.array(rows, np.float64).reshape(-1, len(partners))
+
+
+def terms_of(
+    case: Case, plan: Plan, labels: Labels
+) -> tuple[list[tuple[str, BoundTerm]], dict[str, dict[str, Numbers]]]:
+    """Bind every term, in the order in which they run: phase, contract, place in the list."""
+    found: list[tuple[int, str, BoundTerm]] = []
+    bridges: dict[str, dict[str, Numbers]] = {}
+    years = labels["year"]
+    for contract in case.contracts:
+        scope = {**labels, "line": case.scope_lines(contract)}
+        active = np.array([float(contract.years is None or y in contract.years) for y in years])
+        binder = _Binder(case, contract, plan, scope)
+        bridges |= binder.bridges
+        for term in contract.terms:
+            bound = binder.bind(term, scope).prepared(plan.view)
+            name = f"{contract.name}.{term.label}"
+            slot = BoundTerm(bound, bound.residue, active)
+            found.append((PHASES.index(term.runs_in), name, slot))
+    found.sort(key=lambda item: item[0])
+    ordered = [(name, slot) for _, name, slot in found]
+    return ordered + _accounts(case, labels), bridges
+
+
+def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
+    years = len(case.years)
+    last = (np.arange(years) == years - 1).astype(np.float64)
+    closes = []
+    for partner in case.partners:
+        if partner.kind != "pool":
+            continue
+        term = AccountClose(
+            name=partner.name,
+            account=np.tile(one_hot([partner.name], labels["partner"]), (years, 1)),
+            opening_balance=np.full(years, float(partner.opening_balance or 0.0)),
+            shortfall=declared(partner, "shortfall", labels),
+            release=declared(partner, "release", labels),
+            last=last,
+        )
+        closes.append((f"{ACCOUNTS}.{partner.name}", BoundTerm(term, None, np.ones(years))))
+    return closes
+
+
+class _Binder:
+    """Replaces the names of one contract by keys and positions, and its numbers by arrays."""
+
+    def __init__(self, case: Case, contract: Contract, plan: Plan, scope: Labels) -> None:
+        self.case, self.contract, self.plan = case, contract, plan
+        self.years = len(case.years)
+        self.bridges: dict[str, dict[str, Numbers]] = {}
+        self.budgets: dict[str, BoundBudget] = {}
+        for budget in contract.budgets:
+            self.budgets[budget.name] = self._budget(budget, scope)
+
+    def bind(self, node: Any, labels: Labels) -> Any:
+        """Return a declared object with arrays and keys for fields; numbers have the year first."""
+        names = {info.name: getattr(node, info.name) for info in fields_of(type(node))}
+        if "lines" in names:
+            labels = {**labels, "line": tuple(names["lines"] or labels["line"])}
+            names["lines"] = self._positions(labels["line"])
+        for info in fields_of(type(node)):
+            value, declaration = names[info.name], info.declaration
+            if value is None or info.name == "lines":
+                continue
+            if isinstance(declaration, Parameter):
+                names[info.name] = expand(value, declaration, labels)
+            elif isinstance(declaration, Reference):
+                names[info.name] = self._reference(value, declaration)
+            elif isinstance(value, Declared):
+                names[info.name] = self.bind(value, labels)
+            elif isinstance(value, tuple) and value and isinstance(value[0], Declared):
+                names[info.name] = tuple(self.bind(item, labels) for item in value)
+        return type(node)(**names)
+
+    def _positions(self, lines: Iterable[str]) -> tuple[int, ...]:
+        known = self.case.labels()["line"]
+        return tuple(known.index(line) for line in lines)
+
+    def _reference(self, value: Any, reference: Reference) -> Any:
+        if reference.to == "partner":
+            return np.tile(one_hot([value], self.case.labels()["partner"]), (self.years, 1))
+        if reference.to == "driver":
+            return self.case.labels()["driver"].index(value)
+        if reference.to == "budget":
+            return self.budgets[value]
+        if reference.to == "term":
+            names = value if reference.many else (value,)
+            return tuple(f"{self.contract.name}.{name}" for name in names)
+        return value
+
+    def _budget(self, budget: Budget, labels: Labels) -> BoundBudget:
+        lines = tuple(budget.lines or labels["line"])
+        items = tuple(budget.other)
+        own = {**labels, "line": lines, "item": items}
+        fields = ("base", "rate", "growth", "inflation", "efficiency", "other")
+        numbers = {name: declared(budget, name, own) for name in fields}
+        support = None
+        if budget.stranded_support is not None:
+            term = next(t for t in self.contract.terms if t.label == budget.stranded_support)
+            assert isinstance(term, StrandedSupport)
+            bound: StrandedSupport = self.bind(term, labels)
+            support = bound.planned_amounts(self.plan.view).sum(1)
+        steps, result = bridge(
+            budget, numbers, self.plan.view, self._positions(lines), items, support
+        )
+        self.bridges[f"{self.contract.name}.{budget.name}"] = steps
+        return result
