@@ -216,6 +216,8 @@ def _expand(
     if isinstance(given, Mapping):
         axis = axis_of(given, axes, labels)
         rest = tuple(other for other in axes if other != axis)
+        if not labels[axis]:
+            return np.zeros(tuple(len(labels[other]) for other in axes))
         parts = [
             _expand(given.get(label, parameter.fill), parameter, rest, labels)
             for label in labels[axis]

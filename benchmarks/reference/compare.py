@@ -21,7 +21,7 @@ from .statistics import STATISTICS
 from .worker import ENGINES, Refusal, Result, serve
 
 LIBRARIES = {
-    "riskshare": "riskshare",
+    "riskshare": "riskshare.run.simulate",
     "numpy-ppf": "numpy, scipy.stats",
     "numpy-table": "numpy",
     "proteus": "pal",
