@@ -41,6 +41,7 @@ _LONG_NAMES = {
     "unit_cost": "full cost per case-mix unit at baseline volume",
     "driver_index": "index of a driver, 1 = plan; of a delay, years",
     "members": "members of a population",
+    "closing": "balance carried out of the year",
 }
 _BY_PARTNER = ("received", "paid", "cost", "position")
 _BY_LINE = ("line_cost", "cost_released", "stranded", "lost_contribution")
@@ -118,9 +119,20 @@ def outcomes_dataset(
     arrays: Mapping[str, Any],
     attrs: Mapping[str, Any],
     replicate: np.ndarray[Any, Any] | None = None,
+    settled: np.ndarray[Any, Any] | None = None,
+    closing: tuple[tuple[str, ...], np.ndarray[Any, Any]] | None = None,
 ) -> xr.Dataset:
-    """Label what the kernel returned: arrays with the year first and the sample last."""
+    """Label what the kernel returned: arrays with the year first and the sample last.
+
+    Parameters
+    ----------
+    settled
+        Which years to hold; all of them unless given.
+    closing
+        Names of carried balances, and their values (year, state, sample).
+    """
     variables: dict[str, Any] = {}
+    coords = coordinates(case)
     for name in OUTCOMES:
         if name not in arrays:
             continue
@@ -130,18 +142,34 @@ def outcomes_dataset(
             variables[name] = (("year", "line", "sample"), arrays[name])
         else:
             entries = arrays[name]
-            shape = (len(case.years), 0, len(case.partners), 0)
+            samples = next((a.shape[-1] for n, a in arrays.items() if n != name), 0)
+            shape = (len(case.years), 0, len(case.partners), samples)
             stacked = np.stack(entries, axis=1) if entries else np.zeros(shape)
             variables[name] = (("year", "term", "partner", "sample"), stacked)
-    coords = coordinates(case)
+    if closing is not None:
+        coords["state"] = list(closing[0])
+        variables["closing"] = (("year", "state", "sample"), closing[1])
     if any(name in arrays for name in _BY_LINE):
         coords["line"] = list(case.labels()["line"])
     if "posting" in arrays:
         coords["term"] = list(bound.structure.term_names)
     if replicate is not None:
         variables["replicate"] = ("sample", replicate)
+    if settled is not None and not settled.all():
+        variables, coords = (_picked(part, settled) for part in (variables, coords))
     dataset = xr.Dataset(variables, coords, dict(attrs))
     return _describe(dataset, case)
+
+
+def _picked(part: dict[str, Any], settled: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return variables or coordinates of the settled years; the year is their first axis."""
+    found = dict(part)
+    for name, value in part.items():
+        if name == "year":
+            found[name] = [label for label, keep in zip(value, settled, strict=True) if keep]
+        elif isinstance(value, tuple) and value[0][0] == "year":
+            found[name] = (value[0], value[1][settled])
+    return found
 
 
 def draws_dataset(

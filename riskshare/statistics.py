@@ -57,13 +57,13 @@ class Replicates:
         if self.sizes is not None:
             sums = self._sums(influence, self.sizes)
             gaps = sums - self.sizes * (sums.sum() / samples)
-            squares = float(gaps @ gaps)
+            squares = float(np.square(gaps).sum())
         elif influence.dtype == np.bool_:
             share = np.count_nonzero(influence) / samples
             squares = samples * share * (1 - share)
         else:
             gaps = influence - influence.mean()
-            squares = float(gaps @ gaps)
+            squares = float(np.square(gaps, out=gaps).sum())  # BLAS's dot starts threads
         return sqrt(parts / (parts - 1) * squares) / samples
 
     def _sums(self, values: NDArray[Any], sizes: NDArray[np.intp]) -> Floats:
@@ -118,9 +118,10 @@ def quantiles(values: Floats, ordered: Floats, levels: Floats, replicates: Repli
 
     The standard error is Woodruff's (1952): that of F at the quantile, turned into money by the
     slope of the order statistics about the level, so that it is 0 within an atom. The slope is
-    taken over the standard error that independent samples would have, or this one where greater:
-    the few order statistics within a Sobol' run's own are too noisy for it. At an atom the error
-    of F is the greater of those on its two sides.
+    taken over two standard errors of independent samples on each side, or of this run where
+    greater: with the few order statistics of a narrower band it is too noisy, and intervals at
+    level 0.005 of 4,096 samples held the truth 90 times in 100, not 95. At an atom the error of F
+    is the greater of those on its two sides.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def quantiles(values: Floats, ordered: Floats, levels: Floats, replicates: Repli
     for i, (level, quantile) in enumerate(zip(levels, found, strict=True)):
         spread = max(replicates.error(values < quantile), replicates.error(values <= quantile))
         if not np.isnan(spread):
-            width = max(spread, sqrt(level * (1 - level) / samples), 1 / samples)
+            width = 2 * max(spread, sqrt(level * (1 - level) / samples), 0.5 / samples)
             errors[i] = spread * _slope(ordered, level, width)
     return Estimate(found, errors)
 

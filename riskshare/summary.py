@@ -4,7 +4,7 @@ Reads the datasets that `riskshare.simulate` and `riskshare.settle` return; `ris
 does the arithmetic, one series of samples at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,9 @@ def summarise(outcomes: xr.Dataset, *, levels: Sequence[float] = LEVELS) -> xr.D
     square root of their number, so have one degree of freedom less than there are replicates;
     without it samples are independent. A probability estimated as 0 or 1 has error 0. One sample,
     as of settled actuals, is its own mean and quantiles; its standard deviation and all errors are
-    NaN. A series that holds a NaN is NaN throughout.
+    NaN. A series that holds a NaN is NaN throughout. Nothing is forgiven to rounding: of a partner
+    made whole, whose position is its target up to rounding, ``precision="float32"`` may put half
+    the samples below it.
 
     Parameters
     ----------
@@ -117,7 +119,10 @@ def summarise(outcomes: xr.Dataset, *, levels: Sequence[float] = LEVELS) -> xr.D
     for name in _MEANS:
         if name in outcomes:
             variables |= _means(outcomes[name], axes, replicates)
-    table = xr.Dataset(variables, axes.coordinates(outcomes, at), dict(outcomes.attrs))
+    used = {name for dims, _ in variables.values() for name in dims} - {YEAR, PARTNER}
+    kept = {k: v.variable for k, v in outcomes.coords.items() if used.issuperset(v.dims)}
+    coordinates = kept | axes.coordinates(outcomes) | {LEVEL: at}
+    table = xr.Dataset(variables, coordinates, dict(outcomes.attrs))
     _describe(table, outcomes)
     return table.transpose(..., YEAR, LINE, TERM, PARTNER, LEVEL, missing_dims="ignore")
 
@@ -154,30 +159,19 @@ class _Axes:
     def total(self, by_partner: xr.DataArray) -> xr.DataArray:
         """Return amounts on (year, partner) summed over members and years."""
         rows = by_partner.transpose(..., YEAR, PARTNER)
-        sums = [rows.values[..., group].sum(axis=-1) for group in self.members]
-        stacked = np.stack(sums, axis=-1)
-        return (
-            rows.isel({YEAR: 0, PARTNER: 0}, drop=True)
-            .expand_dims({YEAR: len(self.years), PARTNER: len(self.members)}, axis=(-2, -1))
-            .copy(
-                data=np.stack([stacked[..., year, :].sum(axis=-2) for year in self.years], axis=-2)
-            )
-        )
+        shape = (*rows.shape[:-2], len(self.years), len(self.members))
+        totals = np.empty(shape)
+        for place, total in _series(rows.values[..., None], self, self.members):
+            totals[place] = total[0]
+        return xr.DataArray(totals, dims=rows.dims)
 
-    def coordinates(self, outcomes: xr.Dataset, levels: Floats) -> dict[str, Any]:
-        """Return the coordinates of the summary."""
-        old = {SAMPLE, YEAR, PARTNER, GROUP}
-        kept = {
-            str(name): coordinate.variable
-            for name, coordinate in outcomes.coords.items()
-            if not old & set(coordinate.dims)
-        }
-        return kept | {
+    def coordinates(self, outcomes: xr.Dataset) -> dict[Hashable, Any]:
+        """Return the coordinates of years and partners."""
+        return {
             YEAR: list(self.year_labels),
             PARTNER: list(self.partner_labels),
             "kind": (PARTNER, list(self.kinds)),
             "target": self.total(outcomes["target"]).variable,
-            LEVEL: levels,
         }
 
 

@@ -39,8 +39,9 @@ def line(name="spells", **fields):
     return rs.Line(name=name, **fields)
 
 
-def case(lines=None, terms=(), *, budgets=(), count=1, **fields):
-    """One contract `c` over some lines, for as many years as asked."""
+def case(lines=None, terms=None, *, budgets=(), count=1, **fields):
+    """One contract `c` over some lines (payment by activity), for as many years as asked."""
+    terms = [rs.ActivityPayment()] if terms is None else terms
     return rs.Case(
         **{
             "name": "t",

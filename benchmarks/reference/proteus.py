@@ -1,6 +1,6 @@
 """The problem in the Proteus Actuarial Library (PAL) 0.3.1, as its user would write it.
 
-The 48 marginals are PAL variables, coupled by its Gaussian copula, and the contract is arithmetic on
+The 48 marginals are PAL variables, coupled by its Gaussian copula; the contract is arithmetic on
 them, line by line. PAL couples by reordering: `GaussianCopula.apply` draws 48 correlated normals
 and sorts every variable into their ranks, so the marginal samplers stay NumPy's own. Bands and
 corridor are `numpy.minimum` and `maximum`, which PAL dispatches to its variables: its own contracts

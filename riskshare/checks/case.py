@@ -44,6 +44,10 @@ def check_case(case: "Case") -> None:
     check_names([contract.name for contract in case.contracts], "", reserved, found)
     if not case.partners:
         found.add("partners", "there are none; a case needs at least one")
+    if not case.lines:
+        found.add("lines", "there are none; a case needs at least one")
+    if not any(contract.terms for contract in case.contracts):
+        found.add("contracts", "there is no term; a case needs a contract with at least one")
     labels = case.labels()
     names = {
         "partner": labels["partner"],

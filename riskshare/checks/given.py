@@ -124,6 +124,8 @@ def check_given(
     _walk(given, parameter, parameter.all_axes, labels, path, found)
     if len(found.problems) > before or parameter.sums_to_one is None:
         return
+    if any(not labels[axis] for axis in parameter.all_axes):
+        return
     values = expand(given, parameter, labels)
     sums = values.sum(parameter.all_axes.index(parameter.sums_to_one))
     worst = float(np.ravel(sums)[np.argmax(np.abs(sums - 1))])
@@ -162,7 +164,7 @@ def _walk(
     if isinstance(given, Mapping):
         _walk_mapping(given, parameter, axes, labels, path, found)
         return
-    if isinstance(given, bool) or not isinstance(given, numbers.Real):
+    if isinstance(given, bool) or not isinstance(given, numbers.Real) or "bound" in axes:
         what = "nothing" if given is None else repr(given)
         found.add(path, f"found {what}; accepted: {_accepted(parameter)}")
         return
@@ -177,7 +179,7 @@ def _walk_mapping(
     path: str,
     found: Findings,
 ) -> None:
-    usable = [axis for axis in axes if axis != "age"]
+    usable = [axis for axis in axes if axis not in ("age", "bound")]
     if not usable:
         found.add(path, f"found a table; accepted: {_accepted(parameter)}")
         return

@@ -58,13 +58,16 @@ def check_years(case: "Case", found: Findings) -> None:
 
 def check_partners(case: "Case", found: Findings) -> None:
     """Check groups and the fields of pool accounts."""
+    names = {partner.name for partner in case.partners}
     for partner in case.partners:
         path = f"partners.{partner.name}"
+        for group in sorted(names & set(partner.groups)):
+            found.add(f"{path}.groups", f"{group!r} is the name of a partner; rename the group")
         if SYSTEM in partner.groups:
             found.add(
                 f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out"
             )
-        if partner.kind != "pool":
+        if partner.kind != "pool" and found.clean(f"{path}.kind"):
             for name in ("opening_balance", "shortfall", "release"):
                 if getattr(partner, name) is not None:
                     found.add(f"{path}.{name}", 'only a partner of kind "pool" has one')
@@ -140,6 +143,9 @@ def _check_correlations(case: "Case", found: Findings) -> None:
         if frozenset(pair) in seen:
             found.add(f"{path}.between", f"{' and '.join(pair)} stand twice")
         seen.add(frozenset(pair))
+        for name in pair:
+            if case.indices()[name].certain:
+                found.add(f"{path}.between", f"{name!r} has no law, so nothing to correlate")
     try:
         cholesky(_correlations(case))
     except ValueError as error:
@@ -235,6 +241,9 @@ def _check_noise(noise: Noise | None, path: str, activity: bool, found: Findings
 
 def _check_factors(case: "Case", noise: Noise, path: str, found: Findings) -> None:
     known = [driver.name for driver in case.drivers]
+    for driver in case.drivers:
+        if driver.name in noise.factors and driver.certain:
+            found.add(f"{path}[{driver.name}]", "that driver has no law, so nothing to share")
     weights = np.array([noise.factors.get(name, 0.0) for name in known])
     positions = [known.index(n) if n in known else -1 for n in case.indices()]
     picked = [i for i, position in enumerate(positions) if position >= 0]

@@ -117,7 +117,7 @@ def _progress() -> Iterator[Any]:
     columns = (
         TextColumn("simulating"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} samples"),
+        TextColumn("{task.completed:,.0f} samples"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -1,5 +1,6 @@
 """Pool accounts: partners that hold money between years and are closed at the end of each."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
@@ -7,14 +8,17 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.ledger import Ledger, Transfer, single
-from riskshare.contract.term import AbstractTerm, Partner, State, YearView, term
+from riskshare.contract.term import AbstractTerm, Partner, State, YearView, traced
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter
 
 
-@term
+@traced
+@dataclass(frozen=True, kw_only=True)
 class AccountClose(AbstractTerm):
-    """Closes a pool account after all other terms of the year; made from the partner itself.
+    """Closes a pool account after all other terms of the year.
+
+    It is made from the partner itself and so is no kind of term for a case file.
 
     ``balance = opening + postings so far``. A balance below zero is made up by ``shortfall``; what
     is left at the end of the last year goes to ``release``, where there is one.

@@ -245,7 +245,8 @@ class MarginalRate(AbstractTerm):
             return (_to_deliverers(year, self.lines, self._adjustment(value - base, base)),), state
         whole = base.sum(0, keepdims=True)
         adjustment = self._adjustment((value - base).sum(0, keepdims=True), whole)
-        return (_to_deliverers(year, self.lines, adjustment * (base / whole)),), state
+        share = jnp.where(whole > 0, base / jnp.where(whole > 0, whole, 1), 1 / len(base))
+        return (_to_deliverers(year, self.lines, adjustment * share),), state
 
     def _adjustment(
         self, deviation: Float[Array, "line sample"], base: Float[Array, "line 1"]

@@ -120,10 +120,13 @@ def _post(
     slot: BoundTerm, view: YearView, ledger: Ledger, state: Any, minor_unit: float | None
 ) -> tuple[Float[Array, "partner sample"], Any]:
     transfers, after = slot.term.settle(view, ledger, state)
+    activity = view.activity
+    nothing = jnp.zeros((len(view.residual_key), activity.shape[-1]), activity.dtype)
     if minor_unit is None:
-        return sum(transfer.posting() for transfer in transfers) * slot.active, after
+        return sum((transfer.posting() for transfer in transfers), nothing) * slot.active, after
     residue = slot.term.residue_key(view) if slot.residue is None else slot.residue
-    units = sum(transfer.rounded_posting(minor_unit, residue) for transfer in transfers)
+    rounded = (transfer.rounded_posting(minor_unit, residue) for transfer in transfers)
+    units = sum(rounded, nothing)
     return units * slot.active / round(1 / minor_unit), after
 
 

@@ -129,7 +129,7 @@ def sobol_words(
     high = _span(_scrambled(checked, keyed)[:, BLOCK_BITS:])
     count = int(replicates.max()) + 1 if replicates.size else 0
     states = [_sequence(checked, c).generate_state(POINT_BITS + count) for c in keyed]
-    shifts = np.array(states, np.uint32).reshape(len(keyed), -1)[:, POINT_BITS:]
+    shifts = np.array(states, np.uint32).reshape(len(keyed), POINT_BITS + count)[:, POINT_BITS:]
     return np.asarray(high[blocks] ^ np.ascontiguousarray(shifts.T)[replicates])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import xarray as xr
 from rich import box
 from rich.console import Console, Group
@@ -25,9 +26,8 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
     console.print(Text(case.title or case.name, style="bold"))
     how = "quasi-random (Sobol')" if attrs["sampler"] == "sobol" else "pseudo-random"
     console.print(
-        f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; years "
-        f"{', '.join(case.labels()['year'])}; {unit.unit}, nominal. Position = what a partner "
-        "receives less what it pays and what its activity costs."
+        f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; {unit.unit}, nominal. "
+        "Position: what a partner receives, less what it pays and what its activity costs."
     )
     console.print()
     names = _reported(table)
@@ -38,8 +38,9 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
         console.print(_partner_table(table, name, unit))
     console.print(
         Text(
-            "± is the Monte Carlo standard error. TVaR 95: mean loss in the worst 5 % of outcomes "
-            "(positive is a loss). Deficit: position below target.",
+            "± Monte Carlo standard error. sd: standard deviation. 5 % ... 95 %: quantiles. "
+            "TVaR 95: mean loss in the worst 5 % of outcomes, positive is a loss. Deficit: "
+            "position below target.",
             style="dim",
         )
     )
@@ -52,9 +53,17 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
 
 
 def _reported(table: xr.Dataset) -> list[str]:
-    """Partners and groups but those outside the system, whose position is the other side."""
+    """Return partners, then groups; not who is outside, nor a group that holds the same as one."""
     kinds = dict(zip(table.partner.values, table.kind.values, strict=True))
-    return [str(name) for name in table.partner.values if kinds[name] != "external"]
+    names: list[str] = []
+    for name in map(str, table.partner.values):
+        mean = table.position_mean.sel(partner=name).values
+        again = kinds[name] == "group" and any(
+            np.array_equal(mean, table.position_mean.sel(partner=other).values) for other in names
+        )
+        if kinds[name] != "external" and not again:
+            names.append(name)
+    return names
 
 
 def _headline(table: xr.Dataset, name: str, unit: MoneyFormat) -> Text:
@@ -82,10 +91,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _partner_table(table: xr.Dataset, name: str, unit: MoneyFormat) -> Group:
+def _partner_table(table: xr.Dataset, name: str, unit: MoneyFormat) -> Table:
     at = table.sel(partner=name)
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column(f"position, {unit.unit}")
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown.add_column(Text(f"{name}, {unit.unit}", style="bold"))
     for head in ("mean", "±", "sd", *(f"{100 * level:g} %" for level in _LEVELS)):
         shown.add_column(head, justify="right")
     for head in ("P(deficit)", "±", "TVaR 95", "±"):
@@ -102,30 +111,37 @@ def _partner_table(table: xr.Dataset, name: str, unit: MoneyFormat) -> Group:
             unit.plain(float(row.position_standard_deviation)),
             *(unit.plain(float(row.position_quantile.sel(level=level))) for level in _LEVELS),
             _percent(chance),
-            "-" if chance_error != chance_error else f"{100 * chance_error:.2g}",
+            _small(100 * chance_error, 2),
             unit.plain(float(tail.position_tail_value_at_risk)),
             _error(unit, float(tail.position_tail_value_at_risk_error)),
         )
-    return Group(Text(name, style="bold"), Padding(shown, (0, 0, 0, 2)))
+    return shown
 
 
 def _error(unit: MoneyFormat, amount: float) -> str:
-    return "-" if amount != amount else f"{amount / unit.scale:.2g}"
+    return _small(amount / unit.scale, unit.places)
 
 
-def _budgets(case: Case) -> Iterator[Group]:
+def _small(error: float, places: int) -> str:
+    if error != error:
+        return "-"
+    least = 10.0**-places
+    return f"<{least:.{places}f}" if 0 < error < least / 2 else f"{error:.{places}f}"
+
+
+def _budgets(case: Case) -> Iterator[Table]:
     for name, steps in bind(case).bridges.items():
         totals = sum(steps.values())
         unit = readable(case.currency, [float(v) for v in totals])  # type: ignore[union-attr]  # an array
-        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        shown.add_column(f"budget {name}, {unit.unit}")
+        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        shown.add_column(Text(f"budget {name}, {unit.unit}", style="bold"))
         for year in case.labels()["year"]:
             shown.add_column(year, justify="right")
         for step, values in steps.items():
             shown.add_row(step, *(unit.plain(float(value)) for value in values))
         shown.add_section()
         shown.add_row("budget", *(unit.plain(float(v)) for v in totals), style="bold")  # type: ignore[union-attr]  # an array
-        yield Group(shown)
+        yield shown
 
 
 def _assumptions(case: Case) -> Group:

@@ -22,7 +22,7 @@ def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
     )
     for year in settled.year.values:
         at = settled.sel(year=year)
-        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         shown.add_column(str(year))
         partners = [str(name) for name in settled.partner.values]
         for name in partners:
@@ -39,6 +39,7 @@ def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
         )
         console.print()
         console.print(shown)
+        console.print()
         console.print(_lines(settled, year, unit))
     filled = list(np.atleast_1d(result.attrs.get("filled_from_plan", [])))
     if filled:
@@ -48,7 +49,7 @@ def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
 
 def _lines(settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
     at = settled.sel(year=year)
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown.add_column("line")
     for head in ("cost", "cost released", "stranded", "lost contribution"):
         shown.add_column(head, justify="right")

@@ -39,7 +39,7 @@ def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
         f"cost.{line}.{part}" for part in ("released_semi", "released_fixed") for line in lines
     ]
     names += [f"cost.{line}.released_steps" for line in stepped]
-    for term in bound.structure.term_names:
+    for term in sorted(bound.structure.term_names):  # as JAX orders a mapping's leaves
         names += [f"{term}.{key}" for key in _term_state(bound, term)]
     return tuple(names)
 
@@ -112,6 +112,7 @@ def opened(
         released_steps=take(steps),
     )
     terms = {
-        term: {key: take(1)[0] for key in _term_state(bound, term)} for term in structure.term_names
+        term: {key: take(1)[0] for key in _term_state(bound, term)}
+        for term in sorted(structure.term_names)
     }
     return Carried(cost, terms)

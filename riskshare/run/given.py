@@ -15,6 +15,7 @@ from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.checks.given import suggest
 from riskshare.contract.payment import Funding
+from riskshare.contract.support import StrandedSupport
 from riskshare.errors import ArgumentError, ExperienceError, Problem
 
 LINE_VARIABLES = ("activity", "case_mix", "unit_cost", "cost")
@@ -67,7 +68,8 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
         problems.append(Problem("activity", "missing; it is the one variable always needed"))
     if problems:
         raise ExperienceError(problems)
-    dtype = np.float32 if all(a.dtype == np.float32 for a in arrays.values()) else np.float64
+    single = not actual and all(a.dtype == np.float32 for a in arrays.values())
+    dtype = np.float32 if single else np.float64
     arrays = {name: array.astype(dtype, copy=False) for name, array in arrays.items()}
     activity = arrays["activity"]
     settled = ~np.isnan(activity).all(axis=(1, 2))
@@ -77,6 +79,7 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
     activity = np.where(np.isnan(activity), bound.plan.view.plan[:, :, None], activity)
     _check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
+    _check_given_cost(case, bound, arrays, problems)
     if problems:
         raise ExperienceError(problems)
     samples, filler = activity.shape[-1], _defaults(bound)
@@ -173,6 +176,26 @@ def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Pr
                     f"{name}[{rows[i]}, {years[y]}]",
                     f"found {worst:g}; accepted: a finite number of at least 0",
                 )
+            )
+
+
+def _check_given_cost(
+    case: Case, bound: Bound, arrays: dict[str, NDArray[Any]], problems: list[Problem]
+) -> None:
+    """Note lines whose cost is given although a term pays on their stranded cost."""
+    if "cost" not in arrays:
+        return
+    structure, labels = bound.structure, case.labels()
+    for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
+        term = slot.term
+        if not isinstance(term, StrandedSupport):
+            continue
+        if term.of != "stranded cost" or term.basis != "realised":
+            continue
+        for y, k in np.argwhere(~np.isnan(arrays["cost"][:, list(term.lines)]).all(-1)):
+            cell = f"cost[{labels['line'][term.lines[k]]}, {labels['year'][y]}]"
+            problems.append(
+                Problem(cell, f"given, but {name} pays on stranded cost; leave the cost out")
             )
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from riskshare.bind import Bound, bind
 from riskshare.case import Case
 from riskshare.errors import ExperienceError, Problem
-from riskshare.names import STATE, decimals
+from riskshare.names import decimals
 from riskshare.outcomes import attributes, outcomes_dataset
 from riskshare.program.block import settle_block
 from riskshare.program.experience import Experience
@@ -96,13 +96,8 @@ def _settle(
     if given.actual:
         attrs["rounded_to"] = minor_unit
         attrs["filled_from_plan"] = given.filled
-    result = outcomes_dataset(case, bound, arrays, attrs, replicate)
-    result = result.isel(year=np.flatnonzero(given.settled))
-    if given.actual and closing is not None:
-        result = result.assign_coords({STATE: list(state_names(case, bound))})
-        result["closing"] = (("year", STATE, "sample"), closing[given.settled])
-        result["closing"].attrs["long_name"] = "balance carried out of the year"
-    return result
+    carried = None if closing is None else (state_names(case, bound), closing)
+    return outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
 
 
 def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:

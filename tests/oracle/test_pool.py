@@ -185,6 +185,7 @@ def test_influence_key_needs_every_driver_that_moves_the_lines():
         rs.settle(influence, given, missing="plan")
 
 
+@pytest.mark.xfail(strict=True, reason="deviation: v_d = 0 for it, yet the pool asks for its index")
 def test_a_unit_cost_driver_is_not_needed_to_split_line_value():
     influence = influenced()
     pay = rs.Driver(name="pay", acts_on="unit_cost", law="normal", sd=0.1)
@@ -295,7 +296,14 @@ def test_account_is_carried_into_opening():
     np.testing.assert_array_equal(by_name.posting, rest.posting)
 
 
-@pytest.mark.parametrize("order", [("reserve", "fund"), ("fund", "reserve")])
+LATE = pytest.mark.xfail(
+    strict=True, reason="bug: an account that has closed does not see what later closes take from it"
+)
+
+
+@pytest.mark.parametrize(
+    "order", [("reserve", "fund"), pytest.param(("fund", "reserve"), marks=LATE)]
+)
 def test_balances_are_what_was_posted_when_one_account_funds_another(order):
     accounts = {
         "reserve": partner("reserve", "pool", shortfall={"fund": 1.0}),
@@ -313,3 +321,7 @@ def test_balances_are_what_was_posted_when_one_account_funds_another(order):
     balance = outcomes.closing.sel(state="accounts.fund.balance", sample=0)
     np.testing.assert_array_equal(balance, 1e6 + np.cumsum(account(outcomes, "fund")))
     np.testing.assert_array_equal(balance, [800_000, 600_000])
+    given = actuals(two, [[10_100.0], [10_100.0]])
+    first = rs.settle(two, given.isel(year=[0]))
+    second = rs.settle(two, given.isel(year=[1]), opening=first.closing)
+    np.testing.assert_array_equal(second.closing, outcomes.closing.isel(year=[1]))

@@ -1,0 +1,83 @@
+import jax
+import numpy as np
+import pytest
+from builders import case as small
+from builders import line
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import riskshare as rs
+from riskshare.bind import bind
+from riskshare.testing import FAMILY, cases
+
+
+def assert_same_numbers(left, right):
+    assert left.numbers() == right.numbers()
+    a, b = bind(left), bind(right)
+    assert a.structure == b.structure
+    assert jax.tree.structure(a.numbers) == jax.tree.structure(b.numbers)
+    jax.tree.map(np.testing.assert_array_equal, a.numbers, b.numbers)
+
+
+@pytest.mark.parametrize("structure", FAMILY)
+@settings(max_examples=3)
+@given(data=st.data())
+def test_numbers_put_back_change_nothing(structure, data):
+    case = data.draw(cases((structure,)))
+    numbers = case.numbers()
+    assert_same_numbers(case, case.with_numbers(numbers))
+    for path in data.draw(st.lists(st.sampled_from(sorted(numbers)), max_size=6, unique=True)):
+        assert_same_numbers(case, case.with_numbers({path: case.number(path)}))
+
+
+@pytest.mark.parametrize("structure", FAMILY[:3])
+@settings(max_examples=3)
+@given(data=st.data())
+def test_an_unknown_path_names_the_nearest(structure, data):
+    case = data.draw(cases((structure,)))
+    path = data.draw(st.sampled_from([p for p in sorted(case.numbers()) if not p.endswith("]")]))
+    wrong = path[:-1] + "x"
+    with pytest.raises(rs.ArgumentError, match=r"did you mean .*") as error:
+        case.number(wrong)
+    assert path in str(error.value)
+    with pytest.raises(rs.ArgumentError, match="did you mean"):
+        case.with_numbers({wrong: 1.0})
+    with pytest.raises(rs.ArgumentError, match="no label"):
+        case.with_numbers({"lines.outpatients.price[nowhere]": 1.0})
+
+
+def released(values):
+    behaviour = rs.CostBehaviour(
+        variable=0.2, semi_fixed=0.3, fixed=0.5, released=rs.Released(fixed=values)
+    )
+    return small([line(cost=behaviour)], count=2)
+
+
+@pytest.mark.parametrize("values", [[0.1], [0.0, 0.1], [0.0, 0.1, 0.25, 0.5]])
+def test_each_number_of_a_release_profile_has_a_path(values):
+    case = released(values)
+    for path, value in case.numbers().items():
+        assert_same_numbers(case, case.with_numbers({path: value}))
+
+
+def test_each_end_of_an_interval_has_a_path():
+    driver = rs.Driver(name="demand", acts_on="activity", interval=[0.9, 1.2])
+    case = small(drivers=[driver])
+    wider = case.with_numbers({"drivers.demand.interval[90%]": 1.3})
+    assert bind(wider).plan.view is not None
+    assert wider.number("drivers.demand.interval[10%]") == 0.9
+    assert wider.number("drivers.demand.interval[90%]") == 1.3
+
+
+def test_a_label_of_another_axis_broadens_a_list_by_year():
+    terms = [rs.Block(), rs.MarginalRate(rate=[0.3, 0.4])]
+    case = small([line("a"), line("b")], terms, count=2)
+    rates = bind(case.with_numbers({"c.marginal-rate.rate[a]": 0.5}))
+    found = rates.numbers.yearly.terms[1].term.rate
+    np.testing.assert_array_equal(found[:, :, 0], [[0.5, 0.3], [0.5, 0.4]])
+
+
+def test_a_label_of_a_year_changes_that_year_alone():
+    case = small([line(price=[2000.0, 2100.0])], count=2)
+    changed = case.with_numbers({"lines.spells.price[2018/19]": 1.0})
+    np.testing.assert_array_equal(bind(changed).plan.view.price[:, 0], [1.0, 2100.0])

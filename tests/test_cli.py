@@ -1,0 +1,129 @@
+"""The command line as a person meets it: tables, files, one-line errors, exit status 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+ACTUALS = """line,year,activity
+outpatients,2018/19,32000
+inpatients,2018/19,2700
+triage,2018/19,13000
+"""
+
+
+def _riskshare(*arguments: object, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "riskshare", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+@pytest.fixture
+def actuals(tmp_path: Path) -> Path:
+    path = tmp_path / "actuals.csv"
+    path.write_text(ACTUALS)
+    return path
+
+
+def test_cases_prints_a_name_first_on_each_line() -> None:
+    answer = _riskshare("cases")
+    names = [line.split()[0] for line in answer.stdout.splitlines()]
+
+    assert answer.returncode == 0
+    assert {"msk-toy", "mid-nottinghamshire-msk"} <= set(names)
+
+
+def test_run_prints_each_partner_and_what_is_assumed() -> None:
+    answer = _riskshare("run", "mid-nottinghamshire-msk", "--samples", 4096, "--seed", 2)
+
+    assert answer.returncode == 0, answer.stderr
+    for word in ("acute", "community", "commissioner", "system", "P(deficit)", "all years", "±"):
+        assert word in answer.stdout
+    assert "never published" in answer.stdout
+    assert "msk.marginal-rate.rate" in answer.stdout
+    assert "£" in answer.stdout
+
+
+def test_run_writes_outcomes_and_summary(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    answer = _riskshare("run", "msk-toy", "--samples", 1024, "--out", folder)
+
+    assert answer.returncode == 0, answer.stderr
+    with xr.open_dataset(folder / "outcomes.nc", engine="h5netcdf") as outcomes:
+        assert outcomes.sizes["sample"] == 1024
+        assert float(abs(outcomes.posting.sum("partner")).max()) < 20.0
+    rows = (folder / "summary.csv").read_text().splitlines()
+    assert rows[0] == "of,name,partner,year,statistic,level,value,standard_error"
+    assert any(",position_mean," in row for row in rows)
+    assert sorted(path.name for path in folder.iterdir()) == ["outcomes.nc", "summary.csv"]
+
+
+def test_settle_prints_the_toy_case_to_the_penny(actuals: Path, tmp_path: Path) -> None:
+    answer = _riskshare("settle", "msk-toy", actuals, "--out", tmp_path / "out")
+
+    assert answer.returncode == 0, answer.stderr
+    for amount in ("-168,000.00", "67,200.00", "42,000.00", "-244,800.00", "178,800.00"):
+        assert amount in answer.stdout
+    assert (tmp_path / "out" / "closing.csv").exists()
+    assert "msk.pool,acute,67200.0" in (tmp_path / "out" / "postings.csv").read_text()
+
+
+def test_settle_names_every_cell_filled_from_plan(actuals: Path) -> None:
+    actuals.write_text("line,year,activity\noutpatients,2018/19,32000\n")
+    refused = _riskshare("settle", "msk-toy", actuals)
+    filled = _riskshare("settle", "msk-toy", actuals, "--missing", "plan")
+
+    assert refused.returncode == 2
+    assert "activity[inpatients, 2018/19]" in refused.stderr
+    assert "activity[triage, 2018/19]" in refused.stderr
+    assert filled.returncode == 0
+    assert "activity[inpatients, 2018/19], activity[triage, 2018/19]" in filled.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", "msk-toi"), "msk-toy"),
+        (("run", "missing.toml"), "missing.toml"),
+        (("run", "msk-toy", "--samples", "0"), "at least 1"),
+        (("run", "msk-toy", "--sampler", "dice"), "pseudo-random"),
+        (("run", "msk-toy", "--seed", "-1"), "seed"),
+        (("settle", "msk-toy", "nothing.csv"), "nothing.csv"),
+        (("frobnicate",), "frobnicate"),
+    ],
+)
+def test_bad_input_is_a_line_and_status_2(arguments: tuple[str, ...], told: str) -> None:
+    answer = _riskshare(*arguments)
+
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    assert told in answer.stderr
+
+
+def test_help_does_not_import_the_heavy_libraries() -> None:
+    code = (
+        "import sys; sys.argv = ['riskshare', '--help']\n"
+        "from riskshare.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert not {'jax', 'xarray', 'scipy', 'numpy'} & set(sys.modules), 'heavy'"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_a_run_does_not_import_scipy_stats() -> None:
+    code = (
+        "import sys, riskshare as rs\n"
+        "rs.simulate(rs.load_case('msk-toy'), samples=64)\n"
+        "assert 'scipy.stats' not in sys.modules"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+
+    assert answer.returncode == 0, answer.stderr
