@@ -89,6 +89,23 @@ def coordinates(case: Case) -> dict[str, Any]:
     }
 
 
+ROUNDING = 4.0
+"""Roundings of a partner's gross flow that a position may be off by."""
+
+
+def resolution(case: Case, bound: Bound, precision: str) -> np.ndarray[Any, Any]:
+    """Return what a position may be off by for rounding of floats alone, (year, partner), money.
+
+    ``4 x epsilon x (plan value and plan cost of what the partner delivers or pays for)``. A partner
+    whom a contract makes whole has a position within this of its target.
+    """
+    view, world = bound.plan.view, bound.numbers.world
+    volume = np.maximum(view.plan, view.baseline)
+    flows = volume * (view.price + bound.plan.unit_cost)
+    gross = flows @ (world.deliverer + world.payer).T
+    return np.asarray(ROUNDING * np.finfo(precision).eps * gross)
+
+
 def attributes(case: Case, precision: str) -> dict[str, Any]:
     """Return what a result says of itself, so that it can be made again."""
     return {
@@ -133,6 +150,7 @@ def outcomes_dataset(
     """
     variables: dict[str, Any] = {}
     coords = coordinates(case)
+    coords["resolution"] = (("year", "partner"), resolution(case, bound, attrs["precision"]))
     for name in OUTCOMES:
         if name not in arrays:
             continue

@@ -44,7 +44,7 @@ class FrozenMap(Mapping[str, Any]):
         return hash(frozenset(self._items.items()))
 
     def __repr__(self) -> str:
-        return repr(self._items)
+        return repr(dict(sorted(self._items.items())))  # one text for equal maps
 
     def __reduce__(self) -> tuple[type[Self], tuple[dict[str, Any]]]:
         return type(self), (self._items,)

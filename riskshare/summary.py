@@ -70,9 +70,9 @@ def summarise(outcomes: xr.Dataset, *, levels: Sequence[float] = LEVELS) -> xr.D
     square root of their number, so have one degree of freedom less than there are replicates;
     without it samples are independent. A probability estimated as 0 or 1 has error 0. One sample,
     as of settled actuals, is its own mean and quantiles; its standard deviation and all errors are
-    NaN. A series that holds a NaN is NaN throughout. Nothing is forgiven to rounding: of a partner
-    made whole, whose position is its target up to rounding, ``precision="float32"`` may put half
-    the samples below it.
+    NaN. A series that holds a NaN is NaN throughout. A position below target by no more than the
+    coordinate ``resolution``, what rounding of floats alone may do, is no deficit: a partner that
+    a contract makes whole has none.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def summarise(outcomes: xr.Dataset, *, levels: Sequence[float] = LEVELS) -> xr.D
     >>> table = rs.summarise(rs.simulate(rs.load_case("msk-toy"), samples=4096, seed=1))
     >>> table.position_mean.dims
     ('year', 'partner')
-    >>> list(table.year.values)
+    >>> table.year.values.tolist()
     ['2018/19', 'all']
     """
     at = _levels(levels)
@@ -167,11 +167,16 @@ class _Axes:
 
     def coordinates(self, outcomes: xr.Dataset) -> dict[Hashable, Any]:
         """Return the coordinates of years and partners."""
+        totals = {
+            name: self.total(outcomes[name]).variable
+            for name in ("target", "turnover")
+            if name in outcomes.coords
+        }
         return {
             YEAR: list(self.year_labels),
             PARTNER: list(self.partner_labels),
             "kind": (PARTNER, list(self.kinds)),
-            "target": self.total(outcomes["target"]).variable,
+            **totals,
         }
 
 
@@ -218,7 +223,10 @@ def _replicates(outcomes: xr.Dataset) -> Replicates:
 def _position(
     position: xr.DataArray, axes: _Axes, levels: Floats, replicates: Replicates
 ) -> dict[str, Any]:
-    target = axes.total(position.coords["target"])
+    target = position.coords["target"]
+    if "resolution" in position.coords:
+        target = target - position.coords["resolution"]
+    target = axes.total(target)
     target = target.broadcast_like(position.isel({SAMPLE: 0, YEAR: 0, PARTNER: 0}, drop=True))
     targets: Floats = target.transpose(*_extra(position), YEAR, PARTNER).values
 

@@ -74,7 +74,9 @@ def actuals(of, activity, *, years=None, drivers=None, members=None, **by_line):
     ):
         if given is not None:
             coords[axis] = list(given)
-            rows = [np.broadcast_to(np.asarray(v, np.float64), (len(label),)) for v in given.values()]
+            rows = [
+                np.broadcast_to(np.asarray(v, np.float64), (len(label),)) for v in given.values()
+            ]
             found[variable] = (("year", axis), np.stack(rows, axis=1))
     return xr.Dataset(found, coords)
 
@@ -89,7 +91,9 @@ def balanced(outcomes, per_unit=100):
     return bool(((outcomes.posting * per_unit).round().sum("partner") == 0).all())
 
 
-def behaviour(variable=0.2, semi=0.3, fixed=0.5, rho_semi=(0.5, 1.0), rho_fixed=(0.0, 0.1, 0.25), **k):
+def behaviour(
+    variable=0.2, semi=0.3, fixed=0.5, rho_semi=(0.5, 1.0), rho_fixed=(0.0, 0.1, 0.25), **k
+):
     """The cost split of M33 and M34: 20 / 30 / 50."""
     released = rs.Released(semi_fixed=list(rho_semi), fixed=list(rho_fixed))
     return rs.CostBehaviour(variable=variable, semi_fixed=semi, fixed=fixed, released=released, **k)

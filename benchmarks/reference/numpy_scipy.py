@@ -1,9 +1,9 @@
 """The problem by hand in NumPy and SciPy: what an analyst writes without a library.
 
 Two engines over one copula and one settlement. `positions` takes every marginal through its
-`scipy.stats` quantile, as general as can be. `positions_table` is as fast as NumPy gets in one
-thread: closed form for the lognormal laws, and a table of the gamma quantile over an even grid of
-the score, read with `numpy.take` (as accurate as riskshare's own: see `GRID`). NumPy's own gamma
+`scipy.stats` quantile, as general as can be. `positions_table` is as fast as NumPy gets without
+threads of its own (its BLAS has some): closed form for the lognormal laws, and a table of the gamma
+quantile over an even grid of the score, read with `numpy.take` (see `GRID`). NumPy's own gamma
 sampler cannot take part: a rejection sampler has no score that a copula could couple, and coupling
 its draws by reordering is what PAL does. Both go through the samples in chunks that stay in cache,
 so that memory is the result and little more.

@@ -22,6 +22,8 @@ from riskshare.system import SYSTEM_FIELDS
 TABLES = "tables"
 """The section of a case file that names its CSV tables."""
 
+_OUTSIDE = re.compile(r"lines\.[^.]+\.(deliverer|payer)")
+"""Lines with an unknown partner: no contract can tell whether they are in its scope."""
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -84,12 +86,15 @@ def read_case(text: str, source: str, open_table: Callable[[str], str]) -> Case:
     try:
         case = Case(**arguments, origin=origin)
     except CaseError as error:
+        lines = [problem.path for problem in error.problems if _OUTSIDE.fullmatch(problem.path)]
+        reader.unsure |= {path.split(".")[1] for path in lines}
         hurt = reader.hurt | {found.path.partition("[")[0] for found in reader.problems}
         problems += [
             problem
             for problem in error.problems
             if not follows(problem, hurt, tables.broken, reader.unsure)
         ]
+        problems = problems or list(error.problems)
     if problems or case is None:
         raise CaseError([tables.located(problem) for problem in problems], source) from None
     return case

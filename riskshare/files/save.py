@@ -49,10 +49,16 @@ def save_case(case: Case, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ArgumentError
-        If the place cannot be written, or the case cannot be said in a file.
+        If the place cannot be written, if the case cannot be said in a file, or if a new case file
+        would change a CSV table that is already there.
     """
     files = _files_of(case)
     folder = Path(path).parent
+    for name, text in files.tables.items():
+        if not Path(path).exists() and (folder / name).exists() and _text(folder / name) != text:
+            raise ArgumentError(
+                f"{path}: {name} beside it is the table of another case; save into another folder"
+            )
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(replacing(path))
         temporary.write_text(files.text, encoding="utf-8", newline="")
@@ -150,9 +156,13 @@ def _item_of(section: str, name: str, raw: Plain) -> Plain | None:
     return None if reader.unsure else read[section][name]
 
 
-def _old_table(source: Path) -> tuple[Table, str]:
+def _text(path: Path) -> str:
     try:
-        text = read_text(source, "a CSV table")
+        return read_text(path, "a CSV table")
     except UnreadableError:
-        return Table(), "\n"
+        return ""
+
+
+def _old_table(source: Path) -> tuple[Table, str]:
+    text = _text(source)
     return parse_table(text)[0], "\r\n" if "\r\n" in text else "\n"

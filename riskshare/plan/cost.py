@@ -87,7 +87,7 @@ def _steps(case: Case, rows: list[int], annual: Numbers, fraction: Numbers) -> S
             units = step.cost * fraction / line.unit_cost
         else:
             units = line.cost.semi_fixed * annual[row] * fraction * step.size / max(stock, 1e-300)
-        size.append(np.full(len(fraction), step.size))
+        size.append(np.full(len(fraction), float(step.size)))
         per_unit.append(needed)
         installed.append(np.full(len(fraction), stock))
         per_step.append(units)

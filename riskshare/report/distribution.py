@@ -75,6 +75,9 @@ def _headline(table: xr.Dataset, name: str, unit: MoneyFormat) -> Text:
     text.append(f"{name}: ", style="bold")
     text.append(f"expected {word} of {unit.spoken(abs(mean))} over all years; ")
     text.append(f"in 1 of 20 outcomes {unit.spoken(low)} or worse")
+    turnover = float(at.turnover) if "turnover" in at.coords else float("nan")
+    if turnover > 0:
+        text.append(f" ({100 * low / turnover:.1f} % of turnover)")
     chance = float(at.position_probability_of_deficit)
     if chance == chance:
         text.append(f"; chance of missing its target {_percent(chance)}")

@@ -66,8 +66,8 @@ def _combine(
                 results[i : i + size],
                 index,
                 data_vars="all",
-                coords="minimal",
-                compat="override",
+                coords="different",
+                compat="equals",
                 join="override",
                 combine_attrs="drop_conflicts",
             )

@@ -373,7 +373,9 @@ class _World:
                 for name in self.series
             ),
             drivers=drivers,
-            correlations=self._correlations([n for n, index in indices.items() if not index.certain]),
+            correlations=self._correlations(
+                [n for n, index in indices.items() if not index.certain]
+            ),
             residual_key=_shares(self.draw, self.organisations) if residual else None,
             lines=lines,
             changes=changes,

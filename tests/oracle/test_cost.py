@@ -64,7 +64,16 @@ def test_steps_of_activity_from_a_part_filled_one():
     )  # fmt: skip
     clinic = case([line(baseline=1000, unit_cost=10.0, cost=cost)])
     # installed 1,200 in three steps of 2,000: the first goes at 800, the next at 400
-    for activity, steps in ((900, 3), (801, 3), (800, 2), (401, 2), (400, 1), (0, 0), (1200, 3), (1201, 4)):
+    for activity, steps in (
+        (900, 3),
+        (801, 3),
+        (800, 2),
+        (401, 2),
+        (400, 1),
+        (0, 0),
+        (1200, 3),
+        (1201, 4),
+    ):
         expected = 4 * activity + 2000 * steps
         assert by_year(settled(clinic, activity), "line_cost")[0] == pytest.approx(expected)
 
@@ -272,9 +281,7 @@ def test_stranded_support_by_measure_and_basis(of, basis, activity, amount):
 
 
 def test_stranded_support_tapers_as_cost_leaves():
-    tapered = supported(
-        3, share=0.8, of="stranded cost", basis="planned", taper=[1.0, 0.5, 0.25]
-    )
+    tapered = supported(3, share=0.8, of="stranded cost", basis="planned", taper=[1.0, 0.5, 0.25])
     outcomes = settled(tapered, [[8000.0]] * 3)
     found = outcomes.posting.sel(partner="provider", term="c.stranded-support").values
     np.testing.assert_allclose(found, 0.8 * np.array([1.30e6, 0.5 * 0.90e6, 0.25 * 0.75e6]))

@@ -38,9 +38,7 @@ def activity(draws, name="spells"):
 def one_driver(loading=1.0, count=1, more=(), correlations=(), **law):
     drivers = [rs.Driver(name="demand", acts_on="activity", **law), *more]
     loadings = {"demand": loading, **{driver.name: 1.0 for driver in more}}
-    return case(
-        [line(loadings=loadings)], drivers=drivers, count=count, correlations=correlations
-    )
+    return case([line(loadings=loadings)], drivers=drivers, count=count, correlations=correlations)
 
 
 @pytest.mark.parametrize("loading", [1.0, 0.5, -1.3])
@@ -84,7 +82,11 @@ def test_interval_is_hit_at_both_ends(law):
     sobol = rs.draw(one_driver(law=law, interval=[0.9, 1.3]), samples=SAMPLES)
     found = np.quantile(sobol.driver_index.values.ravel(), [0.1, 0.9])
     np.testing.assert_allclose(found, [0.9, 1.3], atol=2e-4)
-    mean = 1.1 if law == "normal" else np.sqrt(0.9 * 1.3) * np.exp((np.log(1.3 / 0.9) / 2 / Z90) ** 2 / 2)
+    mean = (
+        1.1
+        if law == "normal"
+        else np.sqrt(0.9 * 1.3) * np.exp((np.log(1.3 / 0.9) / 2 / Z90) ** 2 / 2)
+    )
     assert bind(one_driver(law=law, interval=[0.9, 1.3])).plan.expected[0, 0] == pytest.approx(
         10_000 * mean, rel=1e-6
     )
@@ -122,7 +124,12 @@ def changed(count=1, size=0.25, destination=None, years=None, **change):
         ],
         "changes": [
             rs.Change(
-                name="x", owner="payer", source="spells", size=size, destination=destination, **change
+                name="x",
+                owner="payer",
+                source="spells",
+                size=size,
+                destination=destination,
+                **change,
             )
         ],
     }
@@ -164,9 +171,7 @@ def test_expected_is_the_mean_where_the_floor_of_activity_bites():
 
 
 def test_delay_moves_the_step_profile():
-    of = changed(
-        3, size=[0.1, 0.2, 0.2], delay=rs.Delay(law="normal", value=0.5, sd=0.25)
-    )
+    of = changed(3, size=[0.1, 0.2, 0.2], delay=rs.Delay(law="normal", value=0.5, sd=0.25))
     draws = drawn(of)
     late = draws.driver_index.sel(driver="delay[x]").isel(year=0).values.astype(np.float64)
     assert late.min() == 0
@@ -196,6 +201,16 @@ def test_members_move_their_lines_in_proportion():
         index = draws.members.values[year, 0] / count
         np.testing.assert_allclose(activity(draws)[year] / activity(draws)[year].mean(), index / index.mean(), rtol=1e-5)  # fmt: skip
     assert (activity(draws, "other") == 10_000).all()
+
+
+@pytest.mark.xfail(strict=True, reason="bug: a reference of 0 makes activity baseline x count")
+def test_a_population_that_starts_at_nothing_is_refused_as_exposure():
+    with pytest.raises(rs.CaseError):
+        case(
+            [line(exposure="people")],
+            members=[rs.Population(name="people", count=[0.0, 500.0])],
+            count=2,
+        )
 
 
 def test_a_destination_receives_what_leaves_times_substitution():
@@ -313,7 +328,11 @@ def stream(extra_line=False, extra_driver=False, extra_change=False, count=2):
     ]
     changes = [
         rs.Change(
-            name="x", owner="payer", source="spells", size=0.1, delivery=rs.Delivery(interval=[0, 1])
+            name="x",
+            owner="payer",
+            source="spells",
+            size=0.1,
+            delivery=rs.Delivery(interval=[0, 1]),
         )
     ]
     if extra_line:
@@ -323,7 +342,11 @@ def stream(extra_line=False, extra_driver=False, extra_change=False, count=2):
     if extra_change:
         changes.append(
             rs.Change(
-                name="y", owner="payer", source="few", size=0.0, delivery=rs.Delivery(interval=[0, 1])
+                name="y",
+                owner="payer",
+                source="few",
+                size=0.0,
+                delivery=rs.Delivery(interval=[0, 1]),
             )
         )
     return case(lines, drivers=drivers, changes=changes, count=count)
@@ -338,7 +361,12 @@ def test_appending_moves_no_earlier_draw(sampler):
         np.testing.assert_array_equal(base[name], again[name])
     other = rs.draw(stream(), **(options | {"seed": 4}))
     assert not np.array_equal(base.activity, other.activity)
-    for extra in ({"extra_line": True}, {"extra_driver": True}, {"extra_change": True}, {"count": 3}):
+    for extra in (
+        {"extra_line": True},
+        {"extra_driver": True},
+        {"extra_change": True},
+        {"count": 3},
+    ):
         more = rs.draw(stream(**extra), **options)
         for name in ("activity", "driver_index"):
             dims = {"year": base.year}

@@ -15,16 +15,18 @@ def settled(of, activity, **given):
 
 
 def test_m01_unit_price_times_market_forces_factor():
-    unit = case(
-        [line(baseline=1, price=160.0)], [rs.ActivityPayment(market_forces_factor=1.15)]
-    )
+    unit = case([line(baseline=1, price=160.0)], [rs.ActivityPayment(market_forces_factor=1.15)])
     assert paid(settled(unit, 1.0), "activity-payment") == 184.00
 
 
 def test_activity_payment_follows_price_case_mix_activity_and_share():
     unit = case(
         [line("a", price=160.0), line("b", price=50.0)],
-        [rs.ActivityPayment(share={"a": 0.5, "b": 1.0}, market_forces_factor={"a": 1.15, "b": 0.9})],
+        [
+            rs.ActivityPayment(
+                share={"a": 0.5, "b": 1.0}, market_forces_factor={"a": 1.15, "b": 0.9}
+            )
+        ],
     )
     outcomes = settled(unit, [100.0, 20.0], case_mix=[1.1, 0.95])
     expected = 0.5 * 1.15 * 160 * 1.1 * 100 + 0.9 * 50 * 0.95 * 20
@@ -63,7 +65,9 @@ def test_m03_intelligent_fixed_payment_is_a_bridge_whose_steps_add_up():
     assert list(steps) == ["base", "growth", "inflation", "efficiency", "control total"]
     assert sum(v[0] for v in steps.values()) == pytest.approx(100_358_870, abs=1e-6)
     running = 100e6 * np.cumprod([1, 1.015, 1.021, 0.98])
-    np.testing.assert_allclose([v[0] for v in list(steps.values())[:4]], np.diff(running, prepend=0))
+    np.testing.assert_allclose(
+        [v[0] for v in list(steps.values())[:4]], np.diff(running, prepend=0)
+    )
 
 
 def test_budget_from_lines_is_baseline_growth_inflation_changes_and_new_services():
@@ -250,9 +254,7 @@ def test_per_total_nets_lines_and_shares_by_base():
 
 
 def test_per_total_with_a_year_without_base_moves_nothing():
-    empty = case(
-        [line(expected=[0.0, 100.0])], [rs.MarginalRate(per="total", rate=0.5)], count=2
-    )
+    empty = case([line(expected=[0.0, 100.0])], [rs.MarginalRate(per="total", rate=0.5)], count=2)
     outcomes = settled(empty, [[0.0], [110.0]])
     assert paid(outcomes, "marginal-rate") == 0
     assert paid(outcomes, "marginal-rate", year=1) == 0.5 * 10 * 2000
@@ -320,9 +322,7 @@ def test_part_year_scales_volumes_and_capitation_but_not_money_a_year():
             rs.Funding(from_="external", to="payer", amount=1e6),
             rs.CapitatedBudget(from_="payer", to="provider", budget="b"),
         ],
-        budgets=[
-            rs.Budget(name="b", rate={"people": 100.0}, rebase="plan", planned_changes=False)
-        ],
+        budgets=[rs.Budget(name="b", rate={"people": 100.0}, rebase="plan", planned_changes=False)],
         members=[rs.Population(name="people", count=1000)],
         years=years(2, start=datetime.date(2018, 10, 1)),
     )

@@ -297,7 +297,8 @@ def test_account_is_carried_into_opening():
 
 
 LATE = pytest.mark.xfail(
-    strict=True, reason="bug: an account that has closed does not see what later closes take from it"
+    strict=True,
+    reason="bug: an account that has closed does not see what later closes take from it",
 )
 
 

@@ -148,7 +148,9 @@ def test_blank_case_mix_or_unit_cost_is_not_silently_plan(variable):
         rs.settle(three, given)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: NaN in one sample of a draw is taken at plan, silently")
+@pytest.mark.xfail(
+    strict=True, reason="bug: NaN in one sample of a draw is taken at plan, silently"
+)
 def test_nan_in_draws_is_refused_in_every_variable():
     three = several(1)
     given = actuals(three, [1.0, 2.0, 3.0], unit_cost=1.0).expand_dims(sample=3).copy(deep=True)
@@ -294,7 +296,11 @@ def test_a_term_names_partners_and_lines_of_its_contract_only():
 @pytest.mark.xfail(strict=True, reason="bug: keys are not held to the partners of the contract")
 def test_a_key_holds_partners_of_its_contract_only():
     pool = rs.Pool(
-        budget="b", against=["block"], holder="payer", key="fixed", share={"provider": 0.5, "b": 0.5}
+        budget="b",
+        against=["block"],
+        holder="payer",
+        key="fixed",
+        share={"provider": 0.5, "b": 0.5},
     )
     contract = rs.Contract(
         name="c",
