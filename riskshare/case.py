@@ -171,8 +171,8 @@ class Case(Declared):
         if contract.partners is None:
             return self.labels()["line"]
         outside = {p.name for p in self.partners if p.kind in ("external", "pool")}
-        inside = set(contract.partners) | outside
-        return tuple(line.name for line in self.lines if {line.payer, line.deliverer} <= inside)
+        others = {p.name for p in self.partners} - set(contract.partners) - outside
+        return tuple(line.name for line in self.lines if not {line.payer, line.deliverer} & others)
 
     def numbers(self) -> dict[str, float]:
         """Return every number that was given, by path."""
@@ -212,7 +212,7 @@ class Case(Declared):
                 keys = () if name == path else split_path(name)[1]
                 value = float(left[name])
                 try:
-                    given = set_label(given, keys, value, parameter.all_axes, labels)
+                    given = set_label(given, keys, value, parameter, labels)
                 except KeyError as missing:
                     raise ArgumentError(f"{name}: no label {missing} on {path}") from None
                 left.pop(name)

@@ -232,42 +232,75 @@ def axis_of(given: Mapping[str, Given], axes: Sequence[str], labels: Labels) -> 
 
 
 def set_label(
-    given: Given, keys: tuple[str, ...], value: float, axes: Sequence[str], labels: Labels
+    given: Given, keys: tuple[str, ...], value: float, parameter: Parameter, labels: Labels
 ) -> Given:
-    """Return ``given`` with the value at the labels ``keys`` replaced, broadened as needed."""
+    """Return ``given`` with the value at the labels ``keys`` replaced, broadened as needed.
+
+    Raises
+    ------
+    KeyError
+        If a label belongs to no axis of the parameter.
+    """
+    return _set_label(given, keys, value, parameter.all_axes, parameter.sequence, labels)
+
+
+def _set_label(
+    given: Given,
+    keys: tuple[str, ...],
+    value: float,
+    axes: tuple[str, ...],
+    sequence: str,
+    labels: Labels,
+) -> Given:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
-    axis = next((axis for axis in axes if key in labels[axis]), None)
+
+    def inside(item: Given, left: tuple[str, ...], without: str) -> Given:
+        others = tuple(axis for axis in axes if axis != without)
+        return _set_label(item, left, value, others, sequence, labels)
+
+    if isinstance(given, tuple):
+        names = entry_names(given, sequence, labels)
+        if key in names:
+            at = names.index(key)
+            return (*given[:at], inside(given[at], rest, sequence), *given[at + 1 :])
+        return tuple(inside(item, keys, sequence) for item in given)
+    axis = next((axis for axis in axes if axis != "age" and key in labels[axis]), None)
+    if isinstance(given, Mapping):
+        own = axis_of(given, axes, labels)
+        if own != axis:
+            return FrozenMap({k: inside(item, keys, own) for k, item in given.items()})
     if axis is None:
         raise KeyError(key)
-    if isinstance(given, tuple):
-        given = FrozenMap(dict(zip(labels[axis], given, strict=False)))
-    elif not isinstance(given, Mapping):
+    if not isinstance(given, Mapping):
         given = FrozenMap(dict.fromkeys(labels[axis], given))
-    elif key not in given and not set(given) & set(labels[axis]):
-        # the mapping runs over another axis: set the label below each of its keys
-        return FrozenMap({k: set_label(v, keys, value, axes, labels) for k, v in given.items()})
-    others = [other for other in axes if other != axis]
-    inner = set_label(given.get(key), rest, value, others, labels)
-    return FrozenMap({**given, key: inner})
+    return FrozenMap({**given, key: inside(given.get(key), rest, axis)})
+
+
+def entry_names(given: tuple[Given, ...], sequence: str, labels: Labels) -> tuple[str, ...]:
+    """Return the labels of a list's entries: years, bounds, or ages counted from 0."""
+    if sequence == "age":
+        return tuple(map(str, range(len(given))))
+    return labels[sequence]
+
+
+def label_path(path: str, label: str) -> str:
+    """Return the path of one label of a given value: ``rate[up]``, then ``rate[up,2017/18]``."""
+    return f"{path[:-1]},{label}]" if path.endswith("]") else f"{path}[{label}]"
 
 
 def numbers_in(given: Given, path: str, labels: Labels, sequence: str) -> Iterator[tuple[str, Any]]:
     """Yield ``(path, number)`` for every number of a given value, labels in brackets."""
-
-    def walk(value: Given, keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        if isinstance(value, tuple):
-            names = labels.get(sequence, ())
-            for i, item in enumerate(value):
-                yield from walk(item, (*keys, names[i] if i < len(names) else str(i)))
-        elif isinstance(value, Mapping):
-            for key, item in value.items():
-                yield from walk(item, (*keys, key))
-        elif value is not None:
-            yield (f"{path}[{','.join(keys)}]" if keys else path), value
-
-    yield from walk(given, ())
+    if isinstance(given, tuple):
+        names = entry_names(given, sequence, labels)
+        for name, item in zip(names, given, strict=False):
+            yield from numbers_in(item, label_path(path, name), labels, sequence)
+    elif isinstance(given, Mapping):
+        for key, item in given.items():
+            yield from numbers_in(item, label_path(path, key), labels, sequence)
+    elif given is not None:
+        yield path, given
 
 
 def split_path(path: str) -> tuple[str, tuple[str, ...]]:

@@ -55,7 +55,7 @@ def case(lines=None, terms=None, *, budgets=(), count=1, **fields):
 
 
 def actuals(of, activity, *, years=None, drivers=None, members=None, **by_line):
-    """Actuals of a case: a number, a list over lines, or a table (year, line); likewise the rest."""
+    """Actuals of a case: a number, a list over lines or a table (year, line), for each variable."""
     labels = of.labels()
     label = list(labels["year"][: np.shape(np.atleast_2d(activity))[0]] if years is None else years)
     shape = (len(label), len(labels["line"]))
@@ -211,3 +211,191 @@ def msk_toy(payment="scheme"):
 
 MSK_ACTUAL = [32_000.0, 2700.0, 13_000.0]
 """What happened in M34: outpatients miss their plan, inpatients beat it, triage as planned."""
+
+
+def everything():
+    """One case with every kind of term, key and process, over two years."""
+    partners = [
+        partner("icb", "payer"),
+        partner("acute"),
+        partner("community"),
+        partner(
+            "reserve", "pool", opening_balance=1e5, shortfall={"icb": 1.0}, release={"acute": 1.0}
+        ),
+        partner("external", "external"),
+    ]
+    exits = behaviour(exit_basis="next_year")
+    ward = rs.CostBehaviour(
+        variable=0.4,
+        semi_fixed=0.6,
+        released=rs.Released(semi_fixed=[0.5, 1.0]),
+        step=rs.Step(size=25, unit="beds", length_of_stay=5, occupancy=0.85),
+    )
+    mine = {"payer": "icb", "deliverer": "acute"}
+    lines = [
+        line(
+            "out",
+            baseline=40_000,
+            price=120.0,
+            unit_cost=118.0,
+            cost=exits,
+            exposure="people",
+            loadings={"demand": 1.0, "mix": 0.5, "pay": 1.0},
+            noise=rs.Noise(law="negative-binomial", overdispersion=4e-4),
+            **mine,
+        ),
+        line(
+            "in",
+            baseline=6000,
+            unit_cost=2100.0,
+            cost=ward,
+            growth=0.01,
+            loadings={"demand": 0.8, "mix": 1.0},
+            noise=rs.Noise(law="gamma", cv=0.02),
+            **mine,
+        ),
+        line(
+            "few",
+            baseline=40,
+            unit_cost=9000.0,
+            price=9500.0,
+            noise=rs.Noise(law="poisson", factors={"shock": 0.4}),
+            **mine,
+        ),
+        line(
+            "triage",
+            expected=9000,
+            price=60.0,
+            unit_cost=55.0,
+            payer="icb",
+            deliverer="community",
+            noise=rs.Noise(law="lognormal", cv=0.05),
+            unit_cost_noise=rs.Noise(law="gamma", cv=0.03),
+        ),
+    ]
+    drivers = [
+        rs.Driver(
+            name="demand",
+            acts_on="activity",
+            interval=[0.96, 1.05],
+            process="ar1",
+            persistence=0.5,
+            influence={"icb": 0.4, "community": 0.2},
+        ),
+        rs.Driver(name="mix", acts_on="case_mix", interval=[0.98, 1.03], influence={"acute": 0.3}),
+        rs.Driver(
+            name="pay",
+            acts_on="unit_cost",
+            law="lognormal",
+            sd=0.02,
+            centre="mean",
+            process="random-walk",
+        ),
+        rs.Driver(name="settlement", acts_on="funding", law="normal", sd=0.01),
+        rs.Driver(name="shock", acts_on="chance", law="normal", sd=1.0),
+    ]
+    shared = {"against": ["blocks", "rates", "support"], "holder": "icb"}
+    glass = rs.BreakGlass(threshold=0.06, rate=0.7, reading="whole-deviation")
+    excess = rs.BreakGlass(threshold=0.06, rate=0.7, reading="excess-only")
+    terms = [
+        rs.Funding(from_="external", to="icb", amount=1.7e7, driver="settlement"),
+        rs.Block(name="blocks", uplift=[0.0, 0.01]),
+        rs.Block(name="fee", amount=1e5, from_="icb", to="community"),
+        rs.CapitatedBudget(from_="icb", to="acute", budget="heads"),
+        rs.ActivityPayment(lines=["few"], share=0.5, market_forces_factor=1.1),
+        rs.MarginalRate(
+            name="rates",
+            lines=["out", "in"],
+            break_glass=glass,
+            rate={"out": {"up": 0.3, "down": 0.2}, "in": 0.4},
+            tolerance=0.01,
+        ),
+        rs.MarginalRate(
+            name="net",
+            per="total",
+            lines=["out", "in"],
+            cap=0.02,
+            collar=0.02,
+            bands=[rs.Band(beyond=0.0, rate=0.1), rs.Band(beyond=0.03, rate=0.4)],
+        ),
+        rs.MarginalRate(name="glass", lines=["few"], rate=0.2, break_glass=excess),
+        rs.StrandedSupport(
+            name="support", lines=["out"], share=0.5, of="value removed", basis="planned"
+        ),
+        rs.StrandedSupport(
+            name="help",
+            lines=["in"],
+            share=0.5,
+            of="stranded cost",
+            basis="realised",
+            taper=[1.0, 0.5],
+        ),
+        rs.Pool(
+            name="fixed",
+            budget="b",
+            key="fixed",
+            cap=0.02,
+            **shared,
+            share={"acute": 0.4, "icb": 0.3, "reserve": 0.3},
+            loss_share={"icb": 0.5, "acute": 0.5},
+            corridors=[rs.Corridor(beyond=0.001, rate=0.5), rs.Corridor(beyond=0.01, rate=0.8)],
+        ),
+        rs.Pool(
+            name="weighed",
+            budget="b",
+            key="proportional",
+            **shared,
+            weights={"acute": 3.0, "community": 1.0},
+        ),
+        rs.Pool(name="influence", budget="b", key="influence", **shared),
+    ]
+    return rs.Case(
+        name="everything",
+        years=years(2),
+        partners=partners,
+        drivers=drivers,
+        members=[
+            rs.Population(
+                name="people", count=[1e5, 1.01e5], law="normal", sd=0.01, influence={"icb": 0.5}
+            )
+        ],
+        lines=lines,
+        correlations=[rs.Correlation(between=["demand", "members[people]"], value=0.3)],
+        changes=[
+            rs.Change(
+                name="t",
+                owner="icb",
+                source="out",
+                destination="triage",
+                size=[0.1, 0.2],
+                substitution=0.5,
+                delivery=rs.Delivery(interval=[0.6, 1.1]),
+                delay=rs.Delay(law="normal", value=0.2, sd=0.1),
+                running_cost=5e4,
+            ),
+            rs.Change(
+                name="o",
+                owner="icb",
+                source="in",
+                size=0.05,
+                delivery=rs.Delivery(interval=[0.3, 2.2], influence={"acute": 1.0}),
+            ),
+        ],
+        residual_key={"icb": 0.5, "acute": 0.25, "community": 0.25},
+        contracts=[
+            rs.Contract(
+                name="c",
+                terms=terms,
+                budgets=[
+                    rs.Budget(name="b", stranded_support="support"),
+                    rs.Budget(
+                        name="heads",
+                        rate={"people": 3.0},
+                        rebase="actual",
+                        planned_changes=False,
+                        new_services=False,
+                    ),
+                ],
+            )
+        ],
+    )

@@ -23,9 +23,11 @@ from riskshare.parameters import (
     Parameter,
     Reference,
     axis_of,
+    entry_names,
     expand,
     fields_of,
     item_path,
+    label_path,
 )
 
 SUM_TOLERANCE = 1e-9
@@ -156,10 +158,9 @@ def _walk(
         if not given:
             found.add(path, f"found an empty list; accepted: {_accepted(parameter)}")
             return
-        for i, item in enumerate(given):
-            label = labels[lead][i] if lead != "age" else str(i)
+        for label, item in zip(entry_names(given, lead, labels), given, strict=True):
             rest = tuple(axis for axis in axes if axis != lead)
-            _walk(item, parameter, rest, labels, f"{path}[{label}]", found)
+            _walk(item, parameter, rest, labels, label_path(path, label), found)
         return
     if isinstance(given, Mapping):
         _walk_mapping(given, parameter, axes, labels, path, found)
@@ -189,9 +190,10 @@ def _walk_mapping(
     for key, item in given.items():
         if key not in known:
             everything = [label for other in usable for label in labels[other]]
-            found.add(f"{path}[{key}]", f"no {axis} is named {key!r}; {suggest(key, everything)}")
+            message = f"no {axis} is named {key!r}; {suggest(key, everything)}"
+            found.add(label_path(path, key), message)
         else:
-            _walk(item, parameter, rest, labels, f"{path}[{key}]", found)
+            _walk(item, parameter, rest, labels, label_path(path, key), found)
     missing = [label for label in known if label not in given]
     if missing and parameter.fill is None:
         found.add(path, f"no value for {axis} {', '.join(missing)}; give one for each {axis}")
@@ -260,7 +262,8 @@ def _check_plain(value: Any, info: FieldInfo, path: str, found: Findings) -> Non
             found.add(path, f"{what}; {hint}")
         return
     accepted = plain_types(info.type)
-    if accepted and not isinstance(value, accepted):
+    # a datetime is a date to Python, but the two cannot be compared
+    if accepted and (not isinstance(value, accepted) or isinstance(value, datetime.datetime)):
         what = "missing" if value is None else f"found {value!r}"
         found.add(path, f"{what}; accepted: {_words(accepted)}")
     elif info.type == tuple[str, ...] and not all(isinstance(item, str) for item in value):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from riskshare.files.actuals import write_closing
-from riskshare.files.atomic import replacing
 
 from riskshare.errors import ArgumentError
+from riskshare.files.actuals import write_closing
+from riskshare.files.atomic import replacing
 
 
 def write_run(folder: Path, outcomes: xr.Dataset, table: xr.Dataset) -> list[Path]:

@@ -59,9 +59,14 @@ def test_m32_steps_up_above_baseline(beds, added):
 
 def test_steps_of_activity_from_a_part_filled_one():
     cost = behaviour(
-        0.4, 0.6, 0.0, rho_semi=[1.0], rho_fixed=[0.0], exit_basis="realised",
+        0.4,
+        0.6,
+        0.0,
+        rho_semi=[1.0],
+        rho_fixed=[0.0],
+        exit_basis="realised",
         step=rs.Step(size=400, unit="activity"),
-    )  # fmt: skip
+    )
     clinic = case([line(baseline=1000, unit_cost=10.0, cost=cost)])
     # installed 1,200 in three steps of 2,000: the first goes at 800, the next at 400
     for activity, steps in (
@@ -314,10 +319,9 @@ def test_support_paid_twice_is_refused():
         )
 
 
-@pytest.mark.xfail(strict=True, reason="bug: the posting is NaN, silently")
 def test_support_on_stranded_cost_of_a_line_whose_cost_is_given_is_refused():
     realised = supported(share=0.5, of="stranded cost", basis="realised")
-    with pytest.raises(rs.ExperienceError):
+    with pytest.raises(rs.ExperienceError, match=r"cost\[spells, 2018/19\].*stranded cost"):
         settled(realised, 9000.0, cost=9.7e6)
 
 

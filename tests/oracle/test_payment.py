@@ -253,6 +253,19 @@ def test_per_total_nets_lines_and_shares_by_base():
     assert paid(outcomes, "marginal-rate", to="other") == 0.25 * whole
 
 
+@pytest.mark.xfail(strict=True, reason="bug: the first line's threshold serves the sum, silently")
+@pytest.mark.parametrize("part", ["band", "glass"])
+def test_per_total_has_no_thresholds_by_line(part):
+    by_line = {"a": 0.0, "b": 0.5}
+    glass = rs.BreakGlass(threshold={"a": 0.1, "b": 0.2}, rate=0.7, reading="excess-only")
+    fields = {
+        "band": {"bands": [rs.Band(beyond=by_line, rate=0.5)]},
+        "glass": {"rate": 0.5, "break_glass": glass},
+    }[part]
+    with pytest.raises(rs.CaseError, match="by line"):
+        case([line("a"), line("b")], [rs.MarginalRate(per="total", **fields)])
+
+
 def test_per_total_with_a_year_without_base_moves_nothing():
     empty = case([line(expected=[0.0, 100.0])], [rs.MarginalRate(per="total", rate=0.5)], count=2)
     outcomes = settled(empty, [[0.0], [110.0]])
