@@ -71,7 +71,7 @@ def bind(case: Case) -> Bound:
         changes=len(case.changes),
         delayed=tuple(c for c, change in enumerate(case.changes) if change.delay is not None),
         drawn=tuple(i for i, index in enumerate(indices) if not index.certain),
-        case_mix_moves=any(driver.acts_on == "case_mix" for driver in case.drivers),
+        moved=frozenset(driver.acts_on for driver in case.drivers),
         activity_noise=activity_noise,
         unit_cost_noise=unit_noise,
         cost=plan.cost_structure,

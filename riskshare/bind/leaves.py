@@ -45,7 +45,8 @@ class Structure:
     """Changes with a law of delay."""
     drawn: tuple[int, ...]
     """Indices that have a law."""
-    case_mix_moves: bool
+    moved: frozenset[str]
+    """What drivers act on: activity, case_mix, unit_cost."""
     activity_noise: NoiseStructure
     unit_cost_noise: NoiseStructure
     cost: CostStructure

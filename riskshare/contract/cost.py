@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 
 Numbers = Any
 """A NumPy or JAX array."""
@@ -143,21 +144,27 @@ def settle_cost(
     freed = numbers.variable * removed
     kept = numbers.variable * case_mix * activity
     if structure.exit_lines:
-        exits = xp.asarray(structure.exit_lines)
+        exits = structure.exit_lines
         semi, fixed, state = _exits(
-            structure, numbers, state, activity[exits], removed[exits], delivered[exits]
+            structure,
+            numbers,
+            state,
+            _pick(activity, exits),
+            _pick(removed, exits),
+            _pick(delivered, exits),
         )
-        baseline = numbers.baseline[exits]
-        standing = numbers.semi_fixed[exits] + numbers.fixed[exits]
-        fixed_units = numbers.fixed[exits] * baseline * fixed
-        growth = numbers.semi_fixed[exits] * added[exits]
+        baseline, fixed_share = _pick(numbers.baseline, exits), _pick(numbers.fixed, exits)
+        semi_share = _pick(numbers.semi_fixed, exits)
+        standing = semi_share + fixed_share
+        fixed_units = fixed_share * baseline * fixed
+        growth = semi_share * _pick(added, exits)
         if structure.step_lines:
-            steps = xp.asarray(structure.step_lines)
-            growth = _put(xp, growth, steps, _steps_added(numbers, activity[exits][steps]))
-        freed = _put(xp, freed, exits, freed[exits] + semi + fixed_units)
-        kept = _put(
-            xp, kept, exits, kept[exits] + standing * baseline - semi - fixed_units + growth
-        )
+            steps = structure.step_lines
+            stepped = _pick(_pick(activity, exits), steps)
+            growth = _put(growth, steps, _steps_added(numbers, stepped))
+        freed = _put(freed, exits, _pick(freed, exits) + semi + fixed_units)
+        staying = standing * baseline - semi - fixed_units + growth
+        kept = _put(kept, exits, _pick(kept, exits) + staying)
     released = unit_cost * freed
     return LineCost(unit_cost * kept, released, unit_cost * removed - released, removed), state
 
@@ -177,10 +184,10 @@ def _exits(
     sum of the C_v whose weights are differences of rho: no vintage is ever formed.
     """
     xp = activity.__array_namespace__()
-    exits = xp.asarray(structure.exit_lines)
-    baseline = numbers.baseline[exits]
+    exits = structure.exit_lines
+    baseline = _pick(numbers.baseline, exits)
     share = xp.where(baseline > 0, removed / xp.where(baseline > 0, baseline, 1), 0)
-    realised = numbers.realised[exits]
+    realised = _pick(numbers.realised, exits)
     planned_share = xp.where(realised > 0, share, xp.minimum(share, delivered))
     planned = _hold(xp, numbers, state.planned, planned_share)
     rest = _hold(xp, numbers, state.rest, share - planned_share)
@@ -192,11 +199,11 @@ def _exits(
 
     fixed = released((numbers.planned_fixed, numbers.rest_fixed), state.released_fixed)
     semi = released((numbers.planned_semi, numbers.rest_semi), state.released_semi)
-    semi_units = numbers.semi_fixed[exits] * baseline * semi
+    semi_units = _pick(numbers.semi_fixed, exits) * baseline * semi
     planned_steps, rest_steps = state.planned_steps, state.rest_steps
     released_steps = state.released_steps
     if structure.step_lines:
-        rows = xp.asarray(structure.step_lines)
+        rows = np.asarray(structure.step_lines)
         step = numbers.steps
         assert step is not None
         spare = step.installed - activity[rows] * step.needed_per_unit
@@ -213,7 +220,7 @@ def _exits(
         due = (numbers.planned_semi[:, rows] * planned_steps).sum(0)
         due = due + (numbers.rest_semi[:, rows] * rest_steps).sum(0)
         released_steps = xp.minimum(steps_free, xp.maximum(released_steps, due))
-        semi_units = _put(xp, semi_units, rows, step.units_per_step * released_steps)
+        semi_units = _put(semi_units, structure.step_lines, step.units_per_step * released_steps)
     after = CostState(planned, rest, planned_steps, rest_steps, semi, fixed, released_steps)
     return semi_units, fixed, after
 
@@ -230,9 +237,17 @@ def _steps_added(numbers: CostNumbers, activity: Numbers) -> Numbers:
     return step.units_per_step * xp.maximum(xp.ceil(short / step.size - WHOLE), 0)
 
 
-def _put(xp: Any, rows: Numbers, index: Numbers, values: Numbers) -> Numbers:
+def _pick(rows: Numbers, index: tuple[int, ...]) -> Numbers:
+    """Return some rows, without a copy where they are all of them in order."""
+    return rows if index == tuple(range(len(rows))) else rows[np.asarray(index)]
+
+
+def _put(rows: Numbers, index: tuple[int, ...], values: Numbers) -> Numbers:
+    """Return rows with some of them replaced."""
+    if index == tuple(range(len(rows))):
+        return values
     if hasattr(rows, "at"):
-        return rows.at[index].set(values)
+        return rows.at[np.asarray(index)].set(values)
     out = rows.copy()
-    out[index] = values
+    out[np.asarray(index)] = values
     return out

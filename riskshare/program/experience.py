@@ -71,14 +71,12 @@ def draw_year(
     own = scores[drawn : drawn + activities]
     own = _coupled(structure, structure.activity_noise, laws.activity_noise, own, score)
     activity = _with_noise(structure.activity_noise, laws.activity_noise, mean, own)
-    unit_cost = yearly.unit_cost * _factors(world.unit_cost_loadings, structure, index)
+    factors = _factors(structure, "unit_cost", world.unit_cost_loadings, index)
+    unit_cost = yearly.unit_cost * factors
     own = scores[drawn + activities :]
     own = _coupled(structure, structure.unit_cost_noise, laws.unit_cost_noise, own, score)
     unit_cost = _with_noise(structure.unit_cost_noise, laws.unit_cost_noise, unit_cost, own)
-    if structure.case_mix_moves:
-        case_mix = _factors(world.case_mix_loadings, structure, index)
-    else:
-        case_mix = jnp.ones_like(activity)
+    case_mix = _factors(structure, "case_mix", world.case_mix_loadings, index)
     return Experience(activity, case_mix, unit_cost, index), DriverState(score, index)
 
 
@@ -103,8 +101,9 @@ def _innovations(structure: Structure, laws: Laws, scores: Array) -> Array:
     return jnp.matmul(laws.cholesky, full, precision=PRECISION)
 
 
-def _factors(loadings: Array, structure: Structure, index: Array) -> Array:
-    if structure.drivers == 0:
+def _factors(structure: Structure, acted_on: str, loadings: Array, index: Array) -> Array:
+    """Product of the drivers that act on something, each to the line's loading."""
+    if acted_on not in structure.moved:
         return jnp.ones((structure.lines, index.shape[-1]), index.dtype)
     logs = jnp.log(jnp.maximum(index[: structure.drivers], TINY))
     return jnp.exp(jnp.matmul(loadings, logs, precision=PRECISION))
@@ -146,7 +145,7 @@ def expected_activity(structure: Structure, world: World, yearly: Yearly, index:
         amount = delivered(structure, world, yearly, index)
         volume = volume + (yearly.moved * amount).sum(1)
         volume = jnp.maximum(volume, 0)
-    return volume * _factors(world.activity_loadings, structure, index)
+    return volume * _factors(structure, "activity", world.activity_loadings, index)
 
 
 def _with_noise(

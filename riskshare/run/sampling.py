@@ -52,22 +52,27 @@ class Sampling:
             return None
         return np.repeat(np.arange(self.replicates, dtype=np.int32), self.per_replicate)
 
+    def blocks(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the replicate and the number in it of each block of the run."""
+        each = -(-self.per_replicate // BLOCK)
+        return np.divmod(np.arange(self.replicates * each), each)
+
     def chunks(self) -> Iterator["Chunk"]:
         """Yield the chunks of blocks that make up the run."""
-        blocks = -(-self.per_replicate // BLOCK)
-        replicate, block = np.divmod(np.arange(self.replicates * blocks), blocks)
+        replicate, block = self.blocks()
         start = replicate * self.per_replicate + block * BLOCK
         size = np.minimum(BLOCK, self.per_replicate - block * BLOCK)
+        place = np.arange(len(block))
         for first in range(0, len(block), BLOCKS_PER_CHUNK):
             part = slice(first, first + BLOCKS_PER_CHUNK)
-            yield Chunk(replicate[part], block[part], start[part], size[part])
+            yield Chunk(place[part], block[part], start[part], size[part])
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Blocks that run in one call: their replicate, number, first sample and size."""
+    """Blocks that run in one call: place in the run, number in the replicate, samples."""
 
-    replicate: NDArray[Any]
+    place: NDArray[Any]
     block: NDArray[Any]
     start: NDArray[Any]
     size: NDArray[Any]
@@ -120,13 +125,14 @@ class Bits:
         self.shape = (bound.structure.years, len(bound.columns))
         if sampling.sampler == "sobol":
             self.shared = sobol_low(sampling.seed, self.columns).reshape(*self.shape, BLOCK)
+            replicate, block = sampling.blocks()
+            words = sobol_words(sampling.seed, self.columns, replicate, block)
+            self.words = words.reshape(-1, *self.shape)
         else:
             self.shared = pseudo_keys(sampling.seed, self.columns).reshape(*self.shape, 2)
 
     def of(self, chunk: Chunk) -> NDArray[Any]:
         """Return the words, or the numbers, of the chunk's blocks."""
-        block = chunk.padded(chunk.block)
         if self.sampling.sampler == "pseudo-random":
-            return block.astype(np.uint32)
-        words = sobol_words(self.sampling.seed, self.columns, chunk.padded(chunk.replicate), block)
-        return words.reshape(BLOCKS_PER_CHUNK, *self.shape)
+            return chunk.padded(chunk.block).astype(np.uint32)
+        return self.words[chunk.padded(chunk.place)]

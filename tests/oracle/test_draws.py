@@ -312,9 +312,6 @@ def test_v3_tertiary_centre_in_six_collaboratives():
         assert_variance(variable, exact**2)
 
 
-# appended lines, years and drivers
-
-
 def stream(extra_line=False, extra_driver=False, extra_change=False, count=2):
     lines = [
         line(loadings={"demand": 1.0}, noise=rs.Noise(law="gamma", cv=0.1)),
@@ -387,9 +384,6 @@ def test_appending_a_year_of_growth_keeps_counts_whole():
     np.testing.assert_array_equal(short, long)
 
 
-# simulate is settle after draw
-
-
 @pytest.fixture(scope="module")
 def whole():
     return everything()
@@ -435,8 +429,6 @@ def test_the_toys_expected_activity_is_the_mean_of_draws():
     for row in range(3):
         assert_mean(draws.activity.values[0, row], expected[0, row])
 
-
-# numbers never recompile
 
 NUMBERS = {
     "c.fixed.share[acute]": 0.5,

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 from checking import assert_same, gross
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import riskshare as rs
@@ -40,7 +40,8 @@ def weightless(case, pool):
 def test_a_partner_without_weight_gets_nothing_from_a_pool(structure, data):
     case = data.draw(cases((structure,)))
     found = [(name, pool) for name, _, pool in pools(case)]
-    assume(found)
+    if not found:
+        return
     outcomes = rs.settle(case, data.draw(experiences(case, 64)))
     for name, pool in found:
         posting = outcomes.posting.sel(term=name, partner=weightless(case, pool))
