@@ -532,16 +532,19 @@ class _World:
             volume["growth"] = self._given(Line, "growth", -0.1, 0.1)
             if self._maybe():
                 volume["plan"] = self._given(Line, "plan", 0, 20_000)
+        cost = self._cost()
+        # a step's own cost is held in units of the line's cost, which must then be above zero
+        priced_step = cost.step is not None and cost.step.cost is not None
         return Line(
             name=name,
             deliverer=self.draw(st.sampled_from(self.organisations)),
             payer=self.draw(st.sampled_from(self.organisations)),
-            unit_cost=self._number(0, 3000),
+            unit_cost=self._number(1 if priced_step else 0, 3000),
             price=self._given(Line, "price", 0, 3000),
             exposure=exposure,
             price_series=self._series(),
             cost_series=self._series(),
-            cost=self._cost(),
+            cost=cost,
             loadings=loadings,
             noise=noise,
             unit_cost_noise=unit_noise,

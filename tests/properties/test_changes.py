@@ -40,7 +40,8 @@ def test_what_is_not_delivered_comes_back_in_expectation(data):
 def test_what_is_delivered_gives_the_plan_in_expectation(data):
     case = data.draw(cases())
     plain = [dataclasses.replace(line, loadings={}, exposure=None, plan=None) for line in case.lines]
-    case = dataclasses.replace(case, lines=tuple(plain), contracts=())
+    plain_contract = rs.Contract(name="plain", terms=[rs.Block()])
+    case = dataclasses.replace(case, lines=tuple(plain), contracts=(plain_contract,))
     plan = bind(with_changes(case, delivery=rs.Delivery(), delay=None)).plan
     np.testing.assert_allclose(plan.expected, plan.view.plan, rtol=1e-9, atol=1e-9)
 

@@ -1,13 +1,15 @@
 import jax
 import numpy as np
 import pytest
+from builders import actuals, line
+from builders import case as small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import riskshare as rs
 from riskshare.bind import bind
 from riskshare.contract.cost import initial_state, settle_cost
-from riskshare.plan import delayed_size, year_bounds
+from riskshare.plan.common import delayed_size, year_bounds
 from riskshare.testing import FAMILY, cases, experiences
 
 
@@ -123,3 +125,15 @@ def test_more_activity_never_costs_less_from_the_same_state(data):
         )
         slack = 1e-9 * (1 + cost.cost.max(axis=1, keepdims=True))
         assert np.all(np.diff(cost.cost, axis=1) >= -slack)
+
+
+@pytest.mark.xfail(strict=True, reason="plan/cost.py divides the cost of a step by unit cost")
+def test_a_step_may_cost_money_where_a_unit_costs_nothing():
+    step = rs.Step(size=10.0, unit="activity", cost=100.0)
+    behaviour = rs.CostBehaviour(variable=0.0, semi_fixed=1.0, step=step)
+    try:
+        case = small([line(unit_cost=0.0, cost=behaviour)])
+    except rs.CaseError:
+        return  # refused by name is as good
+    outcomes = rs.settle(case, actuals(case, 9000.0))
+    assert np.isfinite(outcomes.cost).all()
