@@ -83,8 +83,9 @@ class Case(Declared):
     currency
         ISO 4217 code; its smallest unit is what settlements are rounded to.
     price_base
-        The year in whose prices unit costs and prices are stated. Inflation series give the rate
-        into each later year. Term amounts are nominal money of their year.
+        The year in whose prices unit costs and prices are stated: one of the years, or ``before``
+        for the year before the first. Inflation series give the rate into each later year. Term
+        amounts are nominal money of their year.
     residual_key
         Shares of partners in what nobody controls and in line residuals.
     assumptions, sources

@@ -17,6 +17,9 @@ SYSTEM = "system"
 ALL_YEARS = "all"
 """The label of the sum over years in a summary."""
 
+BEFORE = "before"
+"""The price base of a case whose prices are those of the year before its first."""
+
 ACCOUNTS = "accounts"
 """The contract that closes pool accounts; a case may not name one of its own so."""
 

@@ -351,3 +351,19 @@ def item_path(prefix: str, info: FieldInfo, item: Any, index: int) -> str:
         name = getattr(item, "label", "") or getattr(item, "name", "") or str(index)
         return f"{lead}.{name}" if lead else name
     return f"{prefix}.{info.name}[{index}]" if prefix else f"{info.name}[{index}]"
+
+
+def field_paths(node: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the path of every field of a declared object, of what it holds, and of its items."""
+    for info in fields_of(type(node)):
+        value = getattr(node, info.name)
+        path = ".".join(part for part in (prefix, info.name.rstrip("_")) if part)
+        if isinstance(value, tuple) and value and isinstance(value[0], Declared):
+            for i, item in enumerate(value):
+                below = item_path(prefix, info, item, i)
+                yield below
+                yield from field_paths(item, below)
+        else:
+            yield path
+            if isinstance(value, Declared):
+                yield from field_paths(value, path)

@@ -167,7 +167,7 @@ class _Axes:
 
     def coordinates(self, outcomes: xr.Dataset) -> dict[Hashable, Any]:
         """Return the coordinates of years and partners."""
-        totals = {
+        totals: dict[Hashable, Any] = {
             name: self.total(outcomes[name]).variable
             for name in ("target", "turnover")
             if name in outcomes.coords

@@ -5,6 +5,8 @@ whether it makes sense, `riskshare.bind` turns it into arrays. Meanings: ``docs/
 """
 
 import datetime
+import graphlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -225,8 +227,9 @@ class Line(Declared):
     """One service line: activity of one kind, delivered by one partner for one payer.
 
     ``baseline`` is the activity a year before any change, at which ``unit_cost`` was measured; a
-    new service has none and gives ``expected``. ``plan`` overrides what the contract agreed.
-    ``growth`` is the rate of growth of activity into each year. ``tags`` are free words.
+    new service has none and gives ``expected``, to which changes may bring more. ``plan``
+    overrides what the contract agreed. ``growth`` is the rate of growth of activity into each
+    year. ``tags`` are free words.
     """
 
     name: str
@@ -240,7 +243,7 @@ class Line(Declared):
     baseline: Annotated[Given, Parameter("units per year", lower=0.0, by_year=False)] = None
     expected: Annotated[Given, Parameter("units per year", lower=0.0)] = None
     plan: Annotated[Given, Parameter("units per year", lower=0.0)] = None
-    growth: Annotated[Given, Parameter("rate per year", lower=-1.0)] = 0.0
+    growth: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = 0.0
     exposure: Annotated[str | None, Reference("population")] = None
     price_series: Annotated[
         Given, Parameter("weight", axes=("series",), by_year=False, fill=0.0)
@@ -269,7 +272,26 @@ class Inflation(Declared):
     """One series of planned price changes: the rate into each year after the price base."""
 
     name: str
-    rate: Annotated[Given, Parameter("rate per year", lower=-1.0)]
+    rate: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)]
+
+
+def closing_order(partners: Iterable[Partner]) -> list[Partner]:
+    """Return pool accounts so that each closes after all that draw on it or release to it.
+
+    Raises
+    ------
+    graphlib.CycleError
+        If accounts fund one another in a circle.
+    """
+    pools = {partner.name: partner for partner in partners if partner.kind == "pool"}
+    feeders: dict[str, list[str]] = {name: [] for name in pools}
+    for name, pool in pools.items():
+        for key in (pool.shortfall, pool.release):
+            if isinstance(key, Mapping):
+                for other, share in key.items():
+                    if other in pools and other != name and share:
+                        feeders[other].append(name)
+    return [pools[name] for name in graphlib.TopologicalSorter(feeders).static_order()]
 
 
 SYSTEM_FIELDS: dict[str, type[Declared]] = {

@@ -11,7 +11,7 @@ from riskshare.laws.chance import (
     lognormal_sigma,
     stack_count_tables,
 )
-from riskshare.laws.dependence import cholesky
+from riskshare.laws.dependence import cholesky, score_correlations
 from riskshare.plan import Plan, correlation_matrix, declared, law_of
 from riskshare.system import Noise
 
@@ -55,23 +55,27 @@ def noise_of(
         coupled=any(noise is not None and len(noise.factors) > 0 for noise in noises),
     )
     tables, whole = [], []
-    for i in structure.counts:
-        means = plan.expected[:, i][plan.expected[:, i] > 0]
-        low, high = (means.min(), means.max()) if means.size else (1.0, 1.0)
-        noise = noises[i]
-        assert noise is not None
-        tables.append(
-            count_table(float(low) / 2, float(high) * 2, float(noise.overdispersion or 0))
-        )
-        whole.append(float(high < WHOLE_BELOW))
+    for y in range(len(case.years)):
+        for i in structure.counts:
+            noise = noises[i]
+            assert noise is not None
+            # one table for each year, so that a year appended to a case moves no earlier draw
+            mean = float(plan.expected[y, i]) or 1.0
+            tables.append(count_table(mean / 3, mean * 3, float(noise.overdispersion or 0)))
+            whole.append(float(mean < WHOLE_BELOW * plan.view.fraction[y]))
     gammas = [gamma_table(float(noises[i].cv)) for i in structure.gamma]  # type: ignore[union-attr]  # picked above
     sigma = [lognormal_sigma(float(noises[i].cv)) for i in structure.lognormal]  # type: ignore[union-attr]  # picked above
     labels = case.labels()
     factors = np.array([declared(noises[i], "factors", labels) for i in structure.lines])
     factors = factors.reshape(len(structure.lines), len(case.drivers))
-    drivers = slice(0, len(case.drivers))
-    between = correlation_matrix(case)[drivers, drivers]
-    explained = np.einsum("rd,de,re->r", factors, between, factors)
+    indices = list(case.indices().values())
+    between = score_correlations(
+        [index.process for index in indices],
+        [float(index.persistence or 0.0) for index in indices],
+        len(case.years),
+        correlation_matrix(case),
+    )[:, : len(case.drivers), : len(case.drivers)]
+    explained = np.einsum("rd,yde,re->yr", factors, between, factors)
     return structure, NoiseNumbers(
         table=stack_count_tables(tables) if tables else None,
         whole=np.array(whole),
@@ -79,7 +83,7 @@ def noise_of(
         slopes=np.array([slopes for _, slopes in gammas]),
         sigma=np.array(sigma)[:, None],
         factors=factors,
-        own=np.sqrt(np.maximum(1 - explained, 0))[:, None],
+        own=np.sqrt(np.maximum(1 - explained, 0))[:, :, None],
     )
 
 

@@ -61,7 +61,10 @@ class Structure:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class NoiseNumbers:
-    """Tables and parameters of chance laws, rows in the order of `NoiseStructure`."""
+    """Tables and parameters of chance laws, rows in the order of `NoiseStructure`.
+
+    Tables of counts have a row for each year and line, the lines of a year together.
+    """
 
     table: CountTable | None
     whole: Any
@@ -71,7 +74,7 @@ class NoiseNumbers:
     factors: Any
     """(row, driver): loadings of the chance score on driver scores."""
     own: Any
-    """(row, 1): weight of its own score."""
+    """(year, row, 1): weight of its own score."""
 
 
 @jax.tree_util.register_dataclass

@@ -14,6 +14,7 @@ from riskshare.contract.support import StrandedSupport
 from riskshare.names import ACCOUNTS, PHASES
 from riskshare.parameters import Declared, Labels, Parameter, Reference, expand, fields_of
 from riskshare.plan import Plan, declared
+from riskshare.system import closing_order
 
 Numbers = NDArray[np.float64]
 
@@ -50,9 +51,7 @@ def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
     years = len(case.years)
     last = (np.arange(years) == years - 1).astype(np.float64)
     closes = []
-    for partner in case.partners:
-        if partner.kind != "pool":
-            continue
+    for partner in closing_order(case.partners):
         term = AccountClose(
             name=partner.name,
             account=np.tile(one_hot([partner.name], labels["partner"]), (years, 1)),

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from riskshare.checks.contracts import check_contract
+from riskshare.checks.contracts import check_contract, check_overlap
 from riskshare.checks.given import Findings, Scope, check_declared
 from riskshare.checks.system import (
+    check_accounts,
     check_changes,
     check_indices,
     check_lines,
@@ -15,7 +16,7 @@ from riskshare.checks.system import (
     check_years,
 )
 from riskshare.errors import CaseError
-from riskshare.names import ACCOUNTS, SYSTEM
+from riskshare.names import ACCOUNTS, BEFORE, SYSTEM
 from riskshare.parameters import fields_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def check_case(case: "Case") -> None:
             )
     reserved = (ACCOUNTS, *(info.name for info in fields_of(type(case))))
     check_names([contract.name for contract in case.contracts], "", reserved, found)
+    if not (isinstance(case.currency, str) and len(case.currency) == 3 and case.currency.isupper()):
+        found.add("currency", f"found {case.currency!r}; accepted: an ISO 4217 code such as GBP")
+    if not case.name:
+        found.add("name", "is empty; give the case a name")
+    years = [year.label for year in case.years]
+    if case.price_base and case.price_base not in (*years, BEFORE):
+        accepted = f"{', '.join(map(str, years))}, or {BEFORE!r} for prices of the year before them"
+        found.add("price_base", f"found {case.price_base!r}; accepted: {accepted}")
     if not case.partners:
         found.add("partners", "there are none; a case needs at least one")
     if not case.lines:
@@ -64,11 +73,13 @@ def check_case(case: "Case") -> None:
     check_years(case, found)
     if found.clean("years"):
         check_partners(case, found)
+        check_accounts(case, found)
         check_indices(case, found)
         check_lines(case, found)
         check_changes(case, found)
     for contract in case.contracts:
         check_contract(case, contract, scope, found)
+    check_overlap(case, found)
     if not found.problems:
         check_notes(case, found)
     if found.problems:

@@ -41,9 +41,10 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
     check_declared(contract, name, own, found, skip=("budgets", "terms"))
     inner = replace(
         own,
-        labels={**own.labels, "line": lines, "partner": scope.labels["partner"]},
+        labels={**own.labels, "line": lines, "partner": partners},
         names={**own.names, "partner": partners, "line": lines},
     )
+    _check_lines_in_scope(case, contract, set(partners), found)
     for budget in contract.budgets:
         check_declared(budget, f"{name}.{budget.name}", inner, found)
     for term in contract.terms:
@@ -62,6 +63,21 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
             found.add(path, "has no lines in its scope")
         _check_term(case, contract, term, path, inner, found)
     _check_support(contract, found)
+
+
+def _check_lines_in_scope(
+    case: "Case", contract: "Contract", partners: set[str], found: Findings
+) -> None:
+    if contract.lines is None or not found.clean(f"{contract.name}.lines"):
+        return
+    for line in case.lines:
+        outside = {line.payer, line.deliverer} - partners
+        if line.name in contract.lines and outside:
+            found.add(
+                f"{contract.name}.lines",
+                f"{line.name!r} names {', '.join(sorted(outside))}, not in the contract; add the "
+                "partner or leave the line out",
+            )
 
 
 def _check_budget(contract: "Contract", budget: Any, path: str, found: Findings) -> None:
@@ -121,11 +137,15 @@ def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings
         for name in ("rate", "tolerance", "cap", "collar"):
             if _by_label(getattr(term, name), labels["line"]):
                 found.add(f"{path}.{name}", 'is by line, but per = "total" settles their sum')
-        for i, band in enumerate((*term.bands, term.break_glass)):
-            if band is not None and _by_label(band.rate, labels["line"]):
-                found.add(
-                    f"{path}.bands[{i}].rate", 'is by line, but per = "total" settles their sum'
-                )
+        parts: list[tuple[str, Given]] = []
+        for i, band in enumerate(term.bands):
+            parts += [(f"bands[{i}].beyond", band.beyond), (f"bands[{i}].rate", band.rate)]
+        if term.break_glass is not None:
+            glass = term.break_glass
+            parts += [("break_glass.threshold", glass.threshold), ("break_glass.rate", glass.rate)]
+        for name, given in parts:
+            if _by_label(given, labels["line"]):
+                found.add(f"{path}.{name}", 'is by line, but per = "total" settles their sum')
 
 
 def _by_label(given: Given, labels: tuple[str, ...]) -> bool:
@@ -167,6 +187,8 @@ def _check_pool(
         declared = declaration_of(Pool, "weights")
         if np.any(expand(term.weights, declared, scope.labels).sum(-1) <= 0):
             found.add(f"{path}.weights", "sum to 0 in some year; at least one must be above 0")
+    if term.key == "influence":
+        _check_parties(case, path, set(scope.labels["partner"]), found)
     if term.key == "influence" and case.residual_key is None:
         found.add(
             "residual_key",
@@ -185,6 +207,22 @@ def _check_pool(
         )
     if not term.against:
         found.add(f"{path}.against", f"is empty; {suggest('', tuple(order))}")
+
+
+def _check_parties(case: "Case", path: str, partners: set[str], found: Findings) -> None:
+    """Under the influence key money moves to whoever has influence or a residual share."""
+    keys: list[Given] = [driver.influence for driver in case.drivers]
+    keys += [population.influence for population in case.members]
+    keys += [change.delivery.influence for change in case.changes] + [case.residual_key]
+    named = {
+        name for key in keys if isinstance(key, Mapping) for name, share in key.items() if share
+    }
+    if named - partners:
+        found.add(
+            f"{path}.key",
+            f"influence and residual_key name {', '.join(sorted(named - partners))}, not in the "
+            "contract; add the partner to it",
+        )
 
 
 def _order(contract: "Contract", term: AbstractTerm) -> tuple[int, int]:
@@ -216,7 +254,6 @@ def _check_support(contract: "Contract", found: Findings) -> None:
                 )
         if isinstance(term, Pool) and term.budget in budgets:
             _check_pool_support(contract, term, budgets[term.budget], terms, found)
-    _check_overlap(contract, found)
 
 
 def _check_pool_support(
@@ -242,15 +279,18 @@ def _check_pool_support(
             )
 
 
-def _check_overlap(contract: "Contract", found: Findings) -> None:
+def check_overlap(case: "Case", found: Findings) -> None:
+    """Support of one line is paid by one term, over all contracts."""
     taken: dict[str, str] = {}
-    for term in contract.terms:
-        if not isinstance(term, StrandedSupport):
-            continue
-        for line in term.lines or ():
-            if line in taken:
-                found.add(
-                    f"{contract.name}.{term.label}.lines",
-                    f"support paid twice: {taken[line]!r} supports {line!r} already",
-                )
-            taken[line] = term.label
+    for contract in case.contracts:
+        for term in contract.terms:
+            if not isinstance(term, StrandedSupport):
+                continue
+            path = f"{contract.name}.{term.label}"
+            for line in term.lines or case.scope_lines(contract):
+                if line in taken:
+                    found.add(
+                        f"{path}.lines",
+                        f"support paid twice: {taken[line]} supports {line!r} already",
+                    )
+                taken[line] = path

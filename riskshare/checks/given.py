@@ -203,7 +203,7 @@ def _check_number(value: float, parameter: Parameter, path: str, found: Findings
     lower, upper = parameter.lower, parameter.upper
     if not math.isfinite(value):
         found.add(path, f"found {value}; accepted: {_accepted(parameter)}")
-    elif upper == 1.0 and 1 < value <= 100 and parameter.unit.startswith(("share", "rate")):
+    elif upper and upper < value <= 100 and parameter.unit.startswith(("share", "rate")):
         found.add(
             path,
             f"found {value:g}, a share of {value * 100:g} %; did you mean {value / 100:g}? "

@@ -1,6 +1,7 @@
 """Checks of the system: what declarations alone cannot say about years, laws, lines and changes."""
 
 import datetime
+import graphlib
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from riskshare.checks.given import SUM_TOLERANCE, Findings, suggest
-from riskshare.laws.dependence import cholesky
+from riskshare.laws.dependence import cholesky, score_correlations
 from riskshare.names import ALL_YEARS, SYSTEM
-from riskshare.parameters import declaration_of, expand
-from riskshare.system import AbstractIndex, Delay, Line, Noise
+from riskshare.parameters import declaration_of, expand, field_paths, fields_of
+from riskshare.system import AbstractIndex, Delay, Line, Noise, closing_order
 
 if TYPE_CHECKING:
     from riskshare.case import Case
@@ -42,6 +43,8 @@ def check_years(case: "Case", found: Findings) -> None:
         if not found.clean(path) or not isinstance(year.start, datetime.date):
             before = None
             continue
+        if set(year.label) & set("[],") or not year.label:
+            found.add(path, f"found the label {year.label!r}; accepted: text without , [ ]")
         if year.label == ALL_YEARS:
             found.add(path, f"the label {ALL_YEARS!r} is reserved; choose another")
         if year.end < year.start:
@@ -63,6 +66,8 @@ def check_partners(case: "Case", found: Findings) -> None:
         path = f"partners.{partner.name}"
         for group in sorted(names & set(partner.groups)):
             found.add(f"{path}.groups", f"{group!r} is the name of a partner; rename the group")
+        if partner.kind == "external" and partner.groups:
+            found.add(f"{path}.groups", "an external partner is outside the system and in no group")
         if SYSTEM in partner.groups:
             found.add(
                 f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out"
@@ -77,6 +82,15 @@ def check_partners(case: "Case", found: Findings) -> None:
                 found.add(f"{path}.{name}", "a pool account cannot be its own counterparty")
 
 
+def check_accounts(case: "Case", found: Findings) -> None:
+    """Check that pool accounts do not fund one another in a circle."""
+    try:
+        closing_order(case.partners)
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        found.add("partners", f"pool accounts fund one another in a circle: {circle}")
+
+
 def check_indices(case: "Case", found: Findings) -> None:
     """Check laws, processes, influence and correlations of everything that is drawn."""
     paths: dict[str, AbstractIndex] = {f"drivers.{d.name}": d for d in case.drivers}
@@ -86,8 +100,10 @@ def check_indices(case: "Case", found: Findings) -> None:
     for path, index in (paths | delays).items():
         if found.clean(path):
             _check_law(index, path, found)
-            influence = getattr(index, "influence", None)
-            total = sum(influence.values()) if influence else 0.0
+            total = 0.0
+            if hasattr(index, "influence"):
+                declared = declaration_of(type(index), "influence")
+                total = float(expand(index.influence, declared, case.labels()).sum())
             if total > 1 + SUM_TOLERANCE:
                 found.add(
                     f"{path}.influence",
@@ -118,10 +134,13 @@ def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
             )
         if index.law == "lognormal" and low <= 0:
             found.add(f"{path}.interval", f"found {low:g}; accepted for a lognormal: above 0")
+        if not isinstance(index, Delay) and low < 0:
+            found.add(f"{path}.interval", f"found {low:g}; accepted: 0 or more")
         if not isinstance(index, Delay) and high <= 0:
             found.add(f"{path}.interval", "the 90 % point is not above 0: the index would be 0")
-    if index.law == "lognormal" and index.sd is not None and index.value == 0:
-        found.add(f"{path}.value", "found 0; a lognormal index is above 0")
+    at = index.value if index.value is not None or not isinstance(index, Delay) else 0
+    if index.law == "lognormal" and index.sd is not None and at == 0:
+        found.add(f"{path}.value", "is 0; a lognormal index is above 0: give its value")
     if (index.process == "ar1") != (index.persistence is not None):
         found.add(
             f"{path}.persistence", 'goes with process = "ar1", and it needs one, from -1 to 1'
@@ -166,12 +185,19 @@ def check_lines(case: "Case", found: Findings) -> None:
                 path,
                 "give a baseline (an existing service) or expected (a new one), one of the two",
             )
+        deliverer = next(p for p in case.partners if p.name == line.deliverer)
+        if deliverer.kind == "pool":
+            found.add(
+                f"{path}.deliverer", f"{line.deliverer!r} is a pool account, which does no work"
+            )
+        if line.exposure is not None:
+            _check_reference_count(case, line, path, found)
         if line.expected is not None and line.growth not in (0, 0.0):
             found.add(f"{path}.growth", "a new service states its expected activity year by year")
         _check_cost(line, path, found)
         for noise, name in ((line.noise, "noise"), (line.unit_cost_noise, "unit_cost_noise")):
             _check_noise(noise, f"{path}.{name}", name == "noise", found)
-            if noise is not None and noise.factors:
+            if noise is not None and noise.factors and found.clean(f"{path}.{name}"):
                 _check_factors(case, noise, f"{path}.{name}.factors", found)
         for name, weights in (
             ("price_series", line.price_series),
@@ -179,12 +205,14 @@ def check_lines(case: "Case", found: Findings) -> None:
         ):
             if weights is not None and not case.price_base:
                 found.add("price_base", f"missing; {path}.{name} needs the year it starts from")
-            if hasattr(weights, "values") and abs(sum(weights.values()) - 1) > SUM_TOLERANCE:
-                total = sum(weights.values())
-                found.add(f"{path}.{name}", f"the weights sum to {total:.10g}; they must sum to 1")
-        for name, power in line.loadings.items() if hasattr(line.loadings, "items") else ():
-            driver = drivers.get(name)
-            if driver is None:
+            if weights is not None:
+                total = float(expand(weights, declaration_of(Line, name), case.labels()).sum())
+                if abs(total - 1) > SUM_TOLERANCE:
+                    message = f"the weights of the series sum to {total:.10g}; they must sum to 1"
+                    found.add(f"{path}.{name}", message)
+        powers = expand(line.loadings, declaration_of(Line, "loadings"), case.labels())
+        for (name, driver), power in zip(drivers.items(), powers, strict=True):
+            if power == 0:
                 continue
             if driver.acts_on in ("funding", "chance"):
                 found.add(
@@ -199,6 +227,19 @@ def check_lines(case: "Case", found: Findings) -> None:
                     f"found {power:g} on a normal index, whose inverse has an infinite mean; "
                     "accepted: 0 or more, or give the driver a lognormal law",
                 )
+
+
+def _check_reference_count(case: "Case", line: Line, path: str, found: Findings) -> None:
+    population = next(p for p in case.members if p.name == line.exposure)
+    if not found.clean(f"members.{population.name}"):
+        return
+    counts = expand(population.count, declaration_of(type(population), "count"), case.labels())
+    reference = counts[0] if population.reference is None else population.reference
+    if reference <= 0:
+        found.add(
+            f"{path}.exposure",
+            f"{population.name!r} counts 0 members at baseline; give it a reference above 0",
+        )
 
 
 def _check_cost(line: Line, path: str, found: Findings) -> None:
@@ -218,6 +259,8 @@ def _check_cost(line: Line, path: str, found: Findings) -> None:
         return
     if cost.semi_fixed is None:
         found.add(f"{path}.cost.step", "a step needs a semi_fixed share")
+    if step.cost is not None and not line.unit_cost:
+        found.add(f"{path}.unit_cost", "found 0; a step with a cost needs a unit cost above 0")
     if step.size == 0:
         found.add(f"{path}.cost.step.size", "found 0; accepted: above 0")
     for name in ("length_of_stay", "occupancy"):
@@ -242,13 +285,17 @@ def _check_noise(noise: Noise | None, path: str, activity: bool, found: Findings
 def _check_factors(case: "Case", noise: Noise, path: str, found: Findings) -> None:
     known = [driver.name for driver in case.drivers]
     for driver in case.drivers:
-        if driver.name in noise.factors and driver.certain:
+        given = noise.factors.get(driver.name) if hasattr(noise.factors, "get") else noise.factors
+        if given and driver.certain:
             found.add(f"{path}[{driver.name}]", "that driver has no law, so nothing to share")
-    weights = np.array([noise.factors.get(name, 0.0) for name in known])
+    weights = expand(noise.factors, declaration_of(Noise, "factors"), case.labels())
     positions = [known.index(n) if n in known else -1 for n in case.indices()]
     picked = [i for i, position in enumerate(positions) if position >= 0]
-    matrix = _correlations(case)[np.ix_(picked, picked)]
-    explained = float(weights @ matrix @ weights)
+    processes = [index.process for index in case.indices().values()]
+    persistence = [float(index.persistence or 0.0) for index in case.indices().values()]
+    matrix = score_correlations(processes, persistence, len(case.years), _correlations(case))
+    matrix = matrix[:, picked][:, :, picked]
+    explained = float(np.max(np.einsum("d,yde,e->y", weights, matrix, weights)))
     if explained > 1 + SUM_TOLERANCE:
         found.add(
             path, f"explain {explained:.4g} of the variance of the score; accepted: at most 1"
@@ -291,10 +338,7 @@ def check_changes(case: "Case", found: Findings) -> None:
 def check_notes(case: "Case", found: Findings) -> None:
     """Check that every note about a path is about something that is there."""
     paths = set(case.numbers())
-    known = {path.partition("[")[0] for path in paths}
-    known |= {
-        ".".join(path.split(".")[:n]) for path in known for n in range(1, path.count(".") + 1)
-    }
+    known = {*field_paths(case), *(info.name for info in fields_of(type(case)))}
     for section, notes in (("assumptions", case.assumptions), ("sources", case.sources)):
         for path, note in notes.items():
             if path not in paths and path not in known:

@@ -56,8 +56,8 @@ class Budget(Declared):
     rate: Annotated[Given, Parameter("money per member", axes=("population",), fill=0.0)] = None
     rebase: Literal["plan", "actual"] | None = None
     count_date: str = ""
-    growth: Annotated[Given, Parameter("rate per year", lower=-1.0)] = None
-    inflation: Annotated[Given, Parameter("rate per year", lower=-1.0)] = None
+    growth: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = None
+    inflation: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = None
     efficiency: Annotated[Given, Parameter("rate per year", upper=1.0)] = 0.0
     planned_changes: bool = True
     new_services: bool = True

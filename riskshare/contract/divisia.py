@@ -53,6 +53,8 @@ class SplitInputs:
     moved: Float[Array, "line change 1"]
     """Activity that a change brings (+) or takes (-) at delivery 1."""
     deliveries: Float[Array, "change sample"]
+    unplanned: Float[Array, "line change sample"] | None = None
+    """Activity that a change moves in a year for which none was planned: a row of its own."""
 
 
 def split_value(inputs: SplitInputs) -> Split:
@@ -68,7 +70,11 @@ def split_value(inputs: SplitInputs) -> Split:
         ],
         axis=1,
     )
-    without_chance = (start * own).sum(1) * factor
+    extra = inputs.unplanned
+    if extra is None:
+        extra = jnp.zeros((len(price), 0, inputs.value.shape[-1]), price.dtype)
+    extra = extra * (price * factor)[:, None]
+    without_chance = (start * own).sum(1) * factor + extra.sum(1)
     explained = without_chance > 0
     chance = jnp.where(explained, inputs.value / jnp.where(explained, without_chance, 1), 1)
     product = own * (factor * chance)[:, None]
@@ -95,8 +101,10 @@ def split_value(inputs: SplitInputs) -> Split:
     by_members -= (inputs.members <= 0) * _product((inputs.exposure.T != 0) * 1.0, lost[:, 0])
     by_delivery = _log(inputs.deliveries) * weight[:, 1:].sum(0)
     by_delivery -= (inputs.deliveries <= 0) * lost[:, 1:].sum(0)
+    if inputs.unplanned is not None:
+        by_delivery += (extra * chance[:, None]).sum(0)
     by_chance = _log(chance) * line_weight - zero_chance * line_lost
-    unexplained = inputs.value - (start * product).sum(1)
+    unexplained = inputs.value - (start * product).sum(1) - (extra * chance[:, None]).sum(1)
     return Split(
         drivers=by_driver,
         members=by_members,

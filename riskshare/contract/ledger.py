@@ -32,10 +32,13 @@ class Transfer:
         return jnp.matmul(self.to - self.from_, self.amount, precision=PRECISION)
 
     def rounded_posting(
-        self, minor_unit: float, residue: Float[Array, " partner"]
+        self, per_unit: Array, residue: Float[Array, " partner"]
     ) -> Float[Array, "partner sample"]:
-        """Money by partner in whole minor units, half to even; ``residue`` takes what is left."""
-        amount = jnp.round(self.amount / minor_unit)
+        """Money by partner in whole smallest units, half to even; ``residue`` takes the rest.
+
+        ``per_unit`` is the number of smallest units in one unit of the currency.
+        """
+        amount = jnp.round(self.amount * per_unit)
         units = jnp.round((self.to - self.from_)[:, :, None] * amount[None]).sum(1)
         return units - residue[:, None] * units.sum(0)
 

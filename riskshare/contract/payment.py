@@ -118,7 +118,7 @@ class Block(AbstractTerm):
     amount: Annotated[Given, Parameter("money per year")] = None
     from_: Annotated[Any, Reference("partner")] = None
     to: Annotated[Any, Reference("partner")] = None
-    uplift: Annotated[Given, Parameter("rate per year", lower=-1.0)] = 0.0
+    uplift: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = 0.0
 
     def prepared(self, plan: PlanView) -> Self:
         """Compound the uplift."""
@@ -147,7 +147,7 @@ class ActivityPayment(AbstractTerm):
     usual_phase: ClassVar[Phase] = "payment"
 
     lines: TermLines = None
-    share: Annotated[Given, Parameter("share of price", axes=("line",), lower=0.0)] = 1.0
+    share: Annotated[Given, Parameter("share of price", axes=("line",), lower=0.0, upper=2.0)] = 1.0
     market_forces_factor: Annotated[Given, Parameter("index", axes=("line",), lower=0.0)] = 1.0
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
@@ -162,8 +162,10 @@ class ActivityPayment(AbstractTerm):
         return (_to_deliverers(year, self.lines, rate * rows(year.value, self.lines)),), state
 
 
-_RATE = Parameter("share of price", axes=("line", "direction"), lower=0.0, base="valued activity")
-_THRESHOLD = Parameter("share", axes=("line", "direction"), lower=0.0, base="base value")
+_RATE = Parameter(
+    "share of price", axes=("line", "direction"), lower=0.0, upper=2.0, base="valued activity"
+)
+_THRESHOLD = Parameter("share", axes=("line", "direction"), lower=0.0, upper=1.0, base="base value")
 
 
 @traced
@@ -225,7 +227,9 @@ class MarginalRate(AbstractTerm):
     break_glass: BreakGlass | None = None
     base: Annotated[Given, Parameter("money per year", axes=("line",), lower=0.0)] = None
     per: Literal["line", "total"] = "line"
-    cap: Annotated[Given, Parameter("share", axes=("line",), lower=0.0, base="base value")] = None
+    cap: Annotated[
+        Given, Parameter("share", axes=("line",), lower=0.0, upper=1.0, base="base value")
+    ] = None
     collar: Annotated[
         Given, Parameter("share", axes=("line",), lower=0.0, upper=1.0, base="base value")
     ] = None

@@ -25,7 +25,7 @@ from riskshare.contract.term import (
 from riskshare.names import Phase
 from riskshare.parameters import Declared, Given, Parameter, Reference
 
-_OF_BUDGET = Parameter("share", axes=("outcome",), lower=0.0, base="budget")
+_OF_BUDGET = Parameter("share", axes=("outcome",), lower=0.0, upper=1.0, base="budget")
 _KEY = Parameter(
     "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner", base="pool"
 )

@@ -123,3 +123,20 @@ def _autoregression(phi: float, years: int) -> NDArray[np.float64]:
             weights[year] = phi * weights[year - 1]
         weights[year, year] = sqrt(1 - phi**2) if year else 1.0
     return weights
+
+
+def score_correlations(
+    processes: Sequence[str],
+    persistence: Sequence[float],
+    years: int,
+    correlation: ArrayLike,
+) -> NDArray[np.float64]:
+    """Return the correlations of the scores of each year, ``[year, index, index]``.
+
+    ``corr(z[d, y], z[e, y]) = sum_s c[d, y, s] c[e, y, s] C[d, e]``, the weights c being those of
+    `innovation_weights` and C the correlation of innovations: indices that move through the years
+    in different ways keep only a part of it after the first.
+    """
+    weights = innovation_weights(processes, persistence, years)
+    shared = np.einsum("dys,eys->yde", weights, weights)
+    return np.asarray(shared * np.asarray(correlation, np.float64))

@@ -65,7 +65,7 @@ def plan_of(case: Case) -> Plan:
         1 + _by_year([declared(line, "growth", labels) for line in lines], len(fraction)), axis=0
     )
     size = _by_year([declared(change, "size", labels) for change in changes], len(fraction))
-    annual = np.array([_annual_baseline(line, labels) for line in lines])
+    annual = np.array([float(line.baseline or 0.0) for line in lines])
     baseline = annual * fraction[:, None]
     new_service = np.array([line.baseline is None for line in lines], bool)
     moved, taken = _moved(case, baseline, labels)
@@ -75,16 +75,16 @@ def plan_of(case: Case) -> Plan:
     for row in map(int, np.flatnonzero(new_service)):
         volume = declared(lines[row], "expected", labels) * fraction
         before[:, row] = volume / [means.factor(y, row) for y in range(len(fraction))]
-    change_means = np.array(
+    expected = np.array(
         [
-            [[means.change(y, row, c) for c in range(len(changes))] for row in range(len(lines))]
+            [means.activity(y, row, before[y, row], moved[y, row]) for row in range(len(lines))]
             for y in range(len(fraction))
         ]
-    ).reshape(len(fraction), len(lines), len(changes))
-    factor_means = np.array(
-        [[means.factor(y, row) for row in range(len(lines))] for y in range(len(fraction))]
-    ).reshape(before.shape)
-    expected = np.maximum(before * factor_means + (moved * change_means).sum(-1), 0)
+    )
+    for row in map(int, np.flatnonzero(new_service)):
+        volumes = expected[:, row] / fraction
+        annual[row] = volumes[np.argmax(volumes > 0)]
+    baseline = annual * fraction[:, None]
     plan = before + np.einsum("ylc,yc->yl", moved, size)
     for row, line in enumerate(lines):
         if line.baseline is None:
@@ -139,14 +139,6 @@ def _by_year(columns: list[Numbers], years: int) -> Numbers:
 def expand_loadings(line: Line, labels: Labels) -> Numbers:
     """Return a line's loadings by driver."""
     return np.asarray(declared(line, "loadings", labels), np.float64)
-
-
-def _annual_baseline(line: Line, labels: Labels) -> float:
-    """A0: the baseline; of a new service its first expected volume."""
-    if line.baseline is not None:
-        return float(line.baseline)
-    volumes = declared(line, "expected", labels)
-    return float(volumes[np.argmax(volumes > 0)])
 
 
 def _moved(case: Case, baseline: Numbers, labels: Labels) -> tuple[Numbers, Numbers]:

@@ -81,15 +81,20 @@ def _steps(case: Case, rows: list[int], annual: Numbers, fraction: Numbers) -> S
             needed = np.array([stay / year.days for year in case.years])
         else:
             needed = 1 / fraction
-        at_baseline = annual[row] * fraction[0] * needed[0]
-        stock = step.size * np.ceil(at_baseline / step.size - 1e-9)
+        stock = step.size * np.ceil(annual[row] * fraction * needed / step.size - 1e-9)
         if step.cost is not None:
             units = step.cost * fraction / line.unit_cost
         else:
-            units = line.cost.semi_fixed * annual[row] * fraction * step.size / max(stock, 1e-300)
+            units = (
+                line.cost.semi_fixed
+                * annual[row]
+                * fraction
+                * step.size
+                / np.maximum(stock, 1e-300)
+            )
         size.append(np.full(len(fraction), float(step.size)))
         per_unit.append(needed)
-        installed.append(np.full(len(fraction), stock))
+        installed.append(stock)
         per_step.append(units)
     return StepNumbers(
         *(np.stack(part, axis=1)[:, :, None] for part in (size, per_unit, installed, per_step))

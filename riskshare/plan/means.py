@@ -1,5 +1,6 @@
 """Means of activity: expectations of products of correlated indices."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -42,12 +43,108 @@ class Means:
         """Mean of what multiplies a line's activity before changes."""
         return self._mean(year, self._powers(row, members=True))
 
-    def change(self, year: int, row: int, change: int) -> float:
-        """Mean of size x delivery x what multiplies the line's activity."""
+    def activity(self, year: int, row: int, before: float, moved: Numbers) -> float:
+        """Mean of a line's activity: what there is before changes, and what each moves.
+
+        Exact where the floor at zero is out of reach and delays stand alone, otherwise by a
+        lattice rule of 16 x 4,096 points (relative error about 1e-5).
+
+        Parameters
+        ----------
+        before
+            Activity before changes at indices of 1.
+        moved
+            (change): activity that moves for each unit of size at delivery 1.
+        """
+        moving = [c for c in range(len(moved)) if moved[c] != 0]
+        if not self._exact(year, row, before, moved, moving):
+            return self._lattice(year, row, before, moved, moving)
+        total = before * self.factor(year, row)
+        for c in moving:
+            powers = self._powers(row, members=False)
+            powers[self._delivery(c)] = 1.0
+            total += moved[c] * self._mean(year, powers) * self._mean_size(year, c)
+        return total
+
+    def _delivery(self, change: int) -> int:
+        return self.names.index(delivery_name(self.case.changes[change].name))
+
+    def _delay(self, change: int) -> int | None:
         item = self.case.changes[change]
-        powers = self._powers(row, members=False)
-        powers[self.names.index(delivery_name(item.name))] = 1.0
-        return self._mean(year, powers) * self._mean_size(year, change)
+        return None if item.delay is None else self.names.index(delay_name(item.name))
+
+    def _exact(self, year: int, row: int, before: float, moved: Numbers, moving: list[int]) -> bool:
+        """Whether the floor is out of reach (1 in 100,000) and no delay is correlated."""
+        delays = [d for c in moving if (d := self._delay(c)) is not None]
+        others = self.correlation[delays]
+        if np.any(others[:, [i for i in range(len(self.names)) if i not in delays]] != 0):
+            return False
+        least = before
+        for d in self._powers(row, members=True):
+            if self.names[d].startswith("members["):
+                least *= self._extreme(d, year, 1e-5)
+        for c in moving:
+            level = 1 - 1e-5 if moved[c] < 0 else 1e-5
+            size = (
+                max(self.size[: year + 1, c]) if self._delay(c) is not None else self.size[year, c]
+            )
+            least += moved[c] * size * self._extreme(self._delivery(c), year, level)
+        return least >= 0
+
+    def _extreme(self, index: int, year: int, level: float) -> float:
+        steps = year + 1 if self.processes[index] == "random-walk" else 1
+        return float(self.maps[index].quantile(level)) ** steps
+
+    def _lattice(
+        self, year: int, row: int, before: float, moved: Numbers, moving: list[int]
+    ) -> float:
+        powers = self._powers(row, members=True)
+        needed = [*powers, *(self._delivery(c) for c in moving)]
+        needed += [d for c in moving if (d := self._delay(c)) is not None]
+        index = self._lattice_indices(year, tuple(dict.fromkeys(needed)))
+        members = [d for d in powers if self.names[d].startswith("members[")]
+        volume = before * np.prod([index[d] for d in members], axis=0)
+        start, end = year_bounds(self.case)
+        for c in moving:
+            late = self._delay(c)
+            size = self.size[year, c]
+            if late is not None:
+                size = delayed_size(self.size[:, c], start, end, year, index[late])
+            volume = volume + moved[c] * size * index[self._delivery(c)]
+        factor = [index[d] ** power for d, power in powers.items() if d not in members]
+        return float(np.mean(np.maximum(volume, 0) * np.prod(factor, axis=0)))
+
+    def _lattice_indices(self, year: int, needed: tuple[int, ...]) -> dict[int, Numbers]:
+        """Return values of indices at the points of a randomly shifted Richtmyer lattice."""
+        from scipy.special import ndtri
+
+        scores = self._scores(year, needed)
+        roots = np.sqrt([n for n in range(2, 500) if all(n % k for k in range(2, int(n**0.5) + 1))])
+        shifts = np.random.default_rng(20_181_101).random((16, len(scores), 1))
+        points = (np.arange(4096) * roots[: len(scores), None] + shifts) % 1
+        tent = np.abs(2 * points - 1).transpose(1, 0, 2).reshape(len(scores), -1)
+        values, vectors = np.linalg.eigh(self._covariance(scores))
+        normal = (vectors * np.sqrt(np.maximum(values, 0))) @ ndtri(np.clip(tent, 1e-16, 1 - 1e-16))
+        index: dict[int, Numbers] = {}
+        for (d, _), score in zip(scores, normal, strict=True):
+            law = self.maps[d]
+            at = law.location + law.scale * score
+            step = np.exp(at) if law.logarithmic else np.maximum(at, 0)
+            index[d] = index[d] * step if d in index else step
+        return index
+
+    def _scores(self, year: int, indices: Iterable[int]) -> list[tuple[int, int]]:
+        """Return (index, year) of the scores that make indices in a year: every step of a walk."""
+        return [
+            (d, y)
+            for d in indices
+            for y in (range(year + 1) if self.processes[d] == "random-walk" else (year,))
+        ]
+
+    def _covariance(self, scores: list[tuple[int, int]]) -> Numbers:
+        weights = np.array([self.weights[d, y] for d, y in scores]).reshape(len(scores), self.years)
+        owners = [d for d, _ in scores]
+        return np.asarray(weights @ weights.T * self.correlation[np.ix_(owners, owners)])
 
     def _powers(self, row: int, members: bool) -> dict[int, float]:
         powers = {
@@ -64,38 +161,19 @@ class Means:
     def _mean(self, year: int, powers: dict[int, float]) -> float:
         key = (year, tuple(sorted(powers.items())))
         if key not in self.known:
-            scores = [
-                (d, y, power)
-                for d, power in powers.items()
-                for y in (range(year + 1) if self.processes[d] == "random-walk" else (year,))
-            ]
-            coefficients = [self.weights[d, y] for d, y, _ in scores]
-            owners = [d for d, _, _ in scores]
-            covariance = np.array(
-                [
-                    [
-                        float(a @ b) * self.correlation[d, e]
-                        for b, e in zip(coefficients, owners, strict=True)
-                    ]
-                    for a, d in zip(coefficients, owners, strict=True)
-                ]
-            ).reshape(len(scores), len(scores))
-            maps = [self.maps[d] for d in owners]
+            scores = self._scores(year, powers)
+            maps = [self.maps[d] for d, _ in scores]
             self.known[key] = mean_of_product(
                 np.array([m.location for m in maps]),
                 np.array([m.scale for m in maps]),
                 np.array([m.logarithmic for m in maps], bool),
-                np.array([power for _, _, power in scores]),
-                covariance,
+                np.array([powers[d] for d, _ in scores]),
+                self._covariance(scores),
             )
         return self.known[key]
 
     def _mean_size(self, year: int, change: int) -> float:
-        """Mean of a change's size in a year, over the law of its delay.
-
-        A delay is taken as independent of delivery and drivers here; a correlated one moves
-        ``expected`` by its covariance.
-        """
+        """Mean of a change's size in a year, over the law of its delay."""
         item = self.case.changes[change]
         if item.delay is None:
             return float(self.size[year, change])

@@ -123,21 +123,25 @@ def pseudo_chunk(
     return jax.lax.map(block, blocks)
 
 
-@partial(jax.jit, static_argnames=("structure", "keep", "minor_unit"))
+@partial(jax.jit, static_argnames=("structure", "keep"))
 def settle_block(
     structure: Structure,
     leaves: Leaves,
     experience: Experience,
     carried: Carried | None,
     settled: Array,
+    per_unit: Array | None,
     *,
     keep: tuple[str, ...],
-    minor_unit: float | None,
 ) -> tuple[Outputs, Any]:
-    """Settle given experience, (year, ..., sample); ``carried`` is the state before, if any."""
+    """Settle given experience, (year, ..., sample).
+
+    ``carried`` is the state before, if any; ``per_unit`` the number of smallest units in one unit
+    of the currency, where money is to be rounded to them.
+    """
     _traced.append("settle_block")
     if carried is None:
         like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
         carried = initial_carried(structure, leaves.yearly, like)
-    outputs, states = settle_years(structure, leaves, experience, carried, settled, minor_unit)
+    outputs, states = settle_years(structure, leaves, experience, carried, settled, per_unit)
     return {name: outputs[name] for name in keep}, states

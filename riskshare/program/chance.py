@@ -3,12 +3,13 @@
 Tables come from `riskshare.laws.chance`, stacked over rows; scores are clipped to their span.
 Both functions read one flat array with indices proved in bounds, two to five times faster on CPU
 than indexing row by row. A score that is used here should be stored first: XLA otherwise
-computes it again inside each gather (see DESIGN.md, "What has been measured").
+computes it again inside each gather (docs/architecture.md, "The kernel").
 """
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from riskshare.laws.chance import SCORE_LIMIT, CountTable
 
@@ -37,7 +38,13 @@ def table_lookup(values: jax.Array, slopes: jax.Array, score: jax.Array) -> jax.
     return _take(values, flat) + _take(slopes, flat) * fraction
 
 
-def counts(mean: jax.Array, score: jax.Array, table: CountTable, whole: jax.Array) -> jax.Array:
+def counts(
+    mean: jax.Array,
+    score: jax.Array,
+    table: CountTable,
+    whole: jax.Array,
+    first: jax.Array | int = 0,
+) -> jax.Array:
     """Return counts of a given mean: whole numbers, or their smooth stand-in.
 
     x = mean + sqrt(mean + c mean^2) W(log mean, score), W bilinear in the table; the count is
@@ -65,26 +72,32 @@ def counts(mean: jax.Array, score: jax.Array, table: CountTable, whole: jax.Arra
         Tables stacked over rows (`riskshare.laws.chance.stack_count_tables`).
     whole
         1 for whole counts, 0 for smooth ones, ``[row]``: a number, so that it never recompiles.
+    first
+        Row of the tables that serves the first row of means; the tables may hold more.
 
     Returns
     -------
     jax.Array
         ``[row, sample]``.
     """
-    rows, mean_nodes, nodes = table.values.shape
-    column = (slice(None), None)
+    _, mean_nodes, nodes = table.values.shape
+    rows = len(mean)
+
+    def of_row(values: ArrayLike) -> jax.Array:
+        return jax.lax.dynamic_slice_in_dim(jnp.asarray(values), first, rows)[:, None]
+
     positive = mean > 0
     safe = jnp.where(positive, mean, 1)
-    height = (jnp.log(safe) - table.log_mean_origin[column]) / table.log_mean_step[column]
+    height = (jnp.log(safe) - of_row(table.log_mean_origin)) / of_row(table.log_mean_step)
     level, above = _position(height, mean_nodes)
     node, fraction = _position((score + SCORE_LIMIT) * ((nodes - 1) / (2 * SCORE_LIMIT)), nodes)
-    row = jnp.arange(rows, dtype=jnp.int32)[:, None]
+    row = first + jnp.arange(rows, dtype=jnp.int32)[:, None]
     flat = (row * mean_nodes + level) * nodes + node
     lower = _take(table.values, flat) + _take(table.slopes, flat) * fraction
     upper = _take(table.values, flat + nodes) + _take(table.slopes, flat + nodes) * fraction
     standard = lower + (upper - lower) * above
-    x = safe + jnp.sqrt(safe + table.overdispersion[column] * safe**2) * standard
-    drawn = jnp.where(whole[column] > 0, jnp.ceil(x), x + 0.5)
+    x = safe + jnp.sqrt(safe + of_row(table.overdispersion) * safe**2) * standard
+    drawn = jnp.where(of_row(whole) > 0, jnp.ceil(x), x + 0.5)
     return jnp.where(positive, jnp.maximum(drawn, 0), 0)
 
 

@@ -69,25 +69,31 @@ def draw_year(
     activities = len(structure.activity_noise.lines)
     mean = expected_activity(structure, world, yearly, index)
     own = scores[drawn : drawn + activities]
-    own = _coupled(structure, structure.activity_noise, laws.activity_noise, own, score)
-    activity = _with_noise(structure.activity_noise, laws.activity_noise, mean, own)
+    year = yearly.number
+    own = _coupled(structure, structure.activity_noise, laws.activity_noise, own, score, year)
+    activity = _with_noise(structure.activity_noise, laws.activity_noise, mean, own, year)
     factors = _factors(structure, "unit_cost", world.unit_cost_loadings, index)
     unit_cost = yearly.unit_cost * factors
     own = scores[drawn + activities :]
-    own = _coupled(structure, structure.unit_cost_noise, laws.unit_cost_noise, own, score)
-    unit_cost = _with_noise(structure.unit_cost_noise, laws.unit_cost_noise, unit_cost, own)
+    own = _coupled(structure, structure.unit_cost_noise, laws.unit_cost_noise, own, score, year)
+    unit_cost = _with_noise(structure.unit_cost_noise, laws.unit_cost_noise, unit_cost, own, year)
     case_mix = _factors(structure, "case_mix", world.case_mix_loadings, index)
     return Experience(activity, case_mix, unit_cost, index), DriverState(score, index)
 
 
 def _coupled(
-    structure: Structure, noise: NoiseStructure, numbers: NoiseNumbers, own: Array, score: Array
+    structure: Structure,
+    noise: NoiseStructure,
+    numbers: NoiseNumbers,
+    own: Array,
+    score: Array,
+    year: Array,
 ) -> Array:
     """Scores of the lines' chance: their own, and what they share through factors."""
     if not noise.coupled:
         return own
     shared = jnp.matmul(numbers.factors, score[: structure.drivers], precision=PRECISION)
-    return shared + numbers.own * own
+    return shared + numbers.own[year] * own
 
 
 def _innovations(structure: Structure, laws: Laws, scores: Array) -> Array:
@@ -149,7 +155,7 @@ def expected_activity(structure: Structure, world: World, yearly: Yearly, index:
 
 
 def _with_noise(
-    structure: NoiseStructure, numbers: NoiseNumbers, mean: Array, scores: Array
+    structure: NoiseStructure, numbers: NoiseNumbers, mean: Array, scores: Array, year: Array
 ) -> Array:
     if not structure.lines:
         return mean
@@ -160,7 +166,8 @@ def _with_noise(
     parts = []
     if structure.counts:
         assert numbers.table is not None
-        parts.append(counts(picked[:first], scores[:first], numbers.table, numbers.whole))
+        row = year * first
+        parts.append(counts(picked[:first], scores[:first], numbers.table, numbers.whole, row))
     if structure.gamma:
         chance = table_lookup(numbers.values, numbers.slopes, scores[first:second])
         parts.append(picked[first:second] * chance)

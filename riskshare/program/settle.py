@@ -31,8 +31,6 @@ class Carried:
 
 def initial_carried(structure: Structure, yearly: Yearly, like: Array) -> Carried:
     """Return the state before the first year."""
-    first = jax.tree.map(lambda leaf: leaf[0], yearly.terms)
-    del first
     terms = {
         name: slot.term.initial(like)
         for name, slot in zip(structure.term_names, yearly.terms, strict=True)
@@ -46,11 +44,12 @@ def settle_year(
     yearly: Yearly,
     experience: Experience,
     carried: Carried,
-    minor_unit: float | None,
+    per_unit: Array | None,
 ) -> tuple[Outputs, Carried]:
     """Settle one year: cost of every line, then the terms in contract order.
 
-    ``minor_unit`` is the currency's smallest unit where transfers and cost are to be rounded.
+    ``per_unit`` is the number of smallest units in one unit of the currency, where transfers and
+    cost are to be rounded to them.
     """
     amount = delivered(structure, world, yearly, experience.index)
     share = jnp.matmul(world.taken, amount, precision=PRECISION)
@@ -64,9 +63,9 @@ def settle_year(
         share,
     )
     line_cost = _given_cost(line_cost, experience)
-    if minor_unit is not None:
+    if per_unit is not None:
         line_cost = LineCost(
-            _rounded(line_cost.cost, minor_unit),
+            _rounded(line_cost.cost, per_unit),
             line_cost.released,
             line_cost.stranded,
             line_cost.removed,
@@ -74,11 +73,11 @@ def settle_year(
     view = _view(structure, world, yearly, experience, line_cost, amount)
     ledger, states = Ledger(), {}
     for name, slot in zip(structure.term_names, yearly.terms, strict=True):
-        posting, states[name] = _post(slot, view, ledger, carried.terms[name], minor_unit)
+        posting, states[name] = _post(slot, view, ledger, carried.terms[name], per_unit)
         ledger = ledger.post(name, posting)
     cost = jnp.matmul(world.deliverer, line_cost.cost, precision=PRECISION) + yearly.running_cost
-    if minor_unit is not None:
-        cost = _rounded(cost, minor_unit)
+    if per_unit is not None:
+        cost = _rounded(cost, per_unit)
     entries = tuple(ledger.entries[name] for name in structure.term_names)
     zero = jnp.zeros_like(cost)
     outputs = {
@@ -92,15 +91,14 @@ def settle_year(
         "stranded": line_cost.stranded,
         "lost_contribution": yearly.price * line_cost.removed - line_cost.released,
     }
-    if minor_unit is not None:
+    if per_unit is not None:
         for name in ("received", "paid", "position"):
-            outputs[name] = _rounded(outputs[name], minor_unit)
+            outputs[name] = _rounded(outputs[name], per_unit)
     return outputs, Carried(cost_state, states)
 
 
-def _rounded(money: Array, minor_unit: float) -> Array:
-    # division by the number of minor units keeps the nearest float to the decimal amount
-    return jnp.round(money / minor_unit) / round(1 / minor_unit)
+def _rounded(money: Array, per_unit: Array) -> Array:
+    return jnp.round(money * per_unit) / per_unit
 
 
 def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
@@ -117,17 +115,17 @@ def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
 
 
 def _post(
-    slot: BoundTerm, view: YearView, ledger: Ledger, state: Any, minor_unit: float | None
+    slot: BoundTerm, view: YearView, ledger: Ledger, state: Any, per_unit: Array | None
 ) -> tuple[Float[Array, "partner sample"], Any]:
     transfers, after = slot.term.settle(view, ledger, state)
     activity = view.activity
     nothing = jnp.zeros((len(view.residual_key), activity.shape[-1]), activity.dtype)
-    if minor_unit is None:
+    if per_unit is None:
         return sum((transfer.posting() for transfer in transfers), nothing) * slot.active, after
     residue = slot.term.residue_key(view) if slot.residue is None else slot.residue
-    rounded = (transfer.rounded_posting(minor_unit, residue) for transfer in transfers)
+    rounded = (transfer.rounded_posting(per_unit, residue) for transfer in transfers)
     units = sum(rounded, nothing)
-    return units * slot.active / round(1 / minor_unit), after
+    return units * slot.active / per_unit, after
 
 
 def _view(
@@ -157,6 +155,7 @@ def _view(
                 members=members,
                 moved=(yearly.moved * yearly.size)[at],
                 deliveries=jnp.where(yearly.size > 0, amount / size, 1),
+                unplanned=(yearly.moved * jnp.where(yearly.size > 0, 0, amount))[at],
             )
         )
 
@@ -183,7 +182,7 @@ def settle_years(
     experience: Experience,
     carried: Carried,
     settled: Array,
-    minor_unit: float | None,
+    per_unit: Array | None,
 ) -> tuple[Outputs, Any]:
     """Settle years in sequence; returns their outputs and the state after each of them.
 
@@ -193,7 +192,7 @@ def settle_years(
 
     def step(state: Carried, inputs: tuple[Yearly, Experience, Array]) -> tuple[Carried, Any]:
         yearly, year, takes_part = inputs
-        outputs, after = settle_year(structure, leaves.world, yearly, year, state, minor_unit)
+        outputs, after = settle_year(structure, leaves.world, yearly, year, state, per_unit)
         after = jax.tree.map(lambda new, old: jnp.where(takes_part, new, old), after, state)
         return after, (outputs, after)
 

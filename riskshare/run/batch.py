@@ -9,6 +9,23 @@ import xarray as xr
 
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
+from riskshare.names import (
+    DRIVER,
+    GROUP,
+    LEVEL,
+    LINE,
+    PARTNER,
+    POPULATION,
+    SAMPLE,
+    STATE,
+    TERM,
+    YEAR,
+)
+
+RESERVED = frozenset(
+    {SAMPLE, YEAR, LINE, PARTNER, TERM, DRIVER, POPULATION, GROUP, LEVEL, STATE, "replicate"}
+)
+"""Dimensions and names that results have anyway."""
 
 
 def over_parameters(
@@ -31,6 +48,12 @@ def over_parameters(
                     f"{path}: dimension {name!r} has {size} values, elsewhere "
                     f"{dimensions[str(name)]}"
                 )
+    taken = sorted(set(dimensions) & RESERVED)
+    if taken:
+        raise ArgumentError(
+            f"parameters: the dimension {taken[0]!r} is one of the result's own; name it "
+            "otherwise, such as 'contract'"
+        )
     results = []
     for place in itertools.product(*(range(size) for size in dimensions.values())):
         at = dict(zip(dimensions, place, strict=True))

@@ -60,9 +60,14 @@ def flat(states: Any) -> NDArray[Any]:
 
 
 def opened(
-    case: Case, bound: Bound, opening: xr.DataArray | Mapping[str, float], samples: int, dtype: Any
+    case: Case,
+    bound: Bound,
+    opening: xr.DataArray | Mapping[str, float],
+    first: int,
+    samples: int,
+    dtype: Any,
 ) -> Carried:
-    """Return opening balances as the state before the first settled year.
+    """Return opening balances as the state before the first settled year, number ``first``.
 
     Raises
     ------
@@ -73,6 +78,12 @@ def opened(
     if isinstance(opening, xr.DataArray):
         if "year" in opening.dims:
             opening = opening.isel(year=-1)
+        years = case.labels()["year"]
+        before = years[first - 1] if first else None
+        if "year" in opening.coords and str(opening["year"].item()) != before:
+            found = f"found closing balances of {opening['year'].item()}"
+            accepted = f"those of {before}" if before else "none, or values by name"
+            raise ExperienceError([Problem("opening", f"{found}; accepted: {accepted}")])
         values = {str(n): np.ravel(opening.sel({STATE: n}).values) for n in opening[STATE].values}
     else:
         values = {name: np.atleast_1d(np.float64(value)) for name, value in opening.items()}

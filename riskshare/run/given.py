@@ -72,10 +72,12 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
     dtype = np.float32 if single else np.float64
     arrays = {name: array.astype(dtype, copy=False) for name, array in arrays.items()}
     activity = arrays["activity"]
-    settled = ~np.isnan(activity).all(axis=(1, 2))
+    settled = np.any(
+        [~np.isnan(arrays[n]).all(axis=(1, 2)) for n in LINE_VARIABLES if n in arrays], axis=0
+    )
     if not settled.any():
         raise ExperienceError([Problem("activity", "holds no value for any year of the case")])
-    filled = _missing_rows(case, bound, activity, settled, actual, missing, problems)
+    filled = _missing_cells(case, arrays, settled, actual, missing, problems)
     activity = np.where(np.isnan(activity), bound.plan.view.plan[:, :, None], activity)
     _check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
@@ -147,21 +149,29 @@ def _rows(case: Case, axis: str) -> tuple[str, ...]:
     return case.labels()[axis]
 
 
-def _missing_rows(
+def _missing_cells(
     case: Case,
-    bound: Bound,
-    activity: NDArray[Any],
+    arrays: dict[str, NDArray[Any]],
     settled: NDArray[np.bool_],
     actual: bool,
     missing: str,
     problems: list[Problem],
 ) -> list[str]:
+    """Note blank cells of what is given by line, or return their names where plan may fill them.
+
+    A blank cost is no gap: the cost model serves that line.
+    """
     labels = case.labels()
-    absent = np.isnan(activity).any(-1) & settled[:, None]
-    cells = [f"activity[{labels['line'][i]}, {labels['year'][y]}]" for y, i in np.argwhere(absent)]
+    cells = []
+    for name in ("activity", "case_mix", "unit_cost"):
+        if name in arrays:
+            absent = np.isnan(arrays[name]).any(-1) & settled[:, None]
+            cells += [
+                f"{name}[{labels['line'][i]}, {labels['year'][y]}]" for y, i in np.argwhere(absent)
+            ]
     if missing == "plan" and actual:
         return cells
-    hint = 'give a row, or say missing="plan"' if actual else "give a value in every sample"
+    hint = 'give a value, or say missing="plan"' if actual else "give a value in every sample"
     problems += [Problem(cell, f"missing or blank; {hint}") for cell in cells]
     return []
 
@@ -253,7 +263,12 @@ def needed_indices(case: Case, bound: Bound) -> dict[str, str]:
             if (
                 "indices" in needs
                 and driver is not None
-                and driver.acts_on in ("funding", "chance")
+                and driver.acts_on
+                in (
+                    "funding",
+                    "chance",
+                    "unit_cost",
+                )
             ):
                 continue
             needed.setdefault(names[i], name)

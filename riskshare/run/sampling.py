@@ -1,5 +1,6 @@
 """Which samples a run takes: how many, in which replicates and blocks, from which stream."""
 
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,21 +92,24 @@ def sampling_of(samples: int, seed: int, sampler: str, replicates: int) -> Sampl
     """Return the samples that a run of at least ``samples`` takes."""
     if sampler not in SAMPLERS:
         raise ArgumentError(f"sampler is {sampler!r}; accepted: {', '.join(SAMPLERS)}")
-    if isinstance(samples, bool) or int(samples) != samples or samples < 1:
-        raise ArgumentError(f"samples is {samples!r}; accepted: a whole number of at least 1")
-    if isinstance(seed, bool) or int(seed) != seed or not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed is {seed!r}; accepted: a whole number from 0 to 4294967295")
-    samples, seed = int(samples), int(seed)
+    samples = _whole("samples", samples, 1, 10**12)
+    seed = _whole("seed", seed, 0, 2**32 - 1)
     if sampler == "pseudo-random":
         return Sampling(sampler, seed, 1, samples)
-    if replicates < 2:
-        raise ArgumentError(
-            f"replicates is {replicates}; a standard error needs at least 2 (16 by default)"
-        )
+    replicates = _whole("replicates", replicates, 2, 2**20)
     while samples > replicates * BLOCKS * BLOCK:
         replicates *= 2
     per_replicate = 1 << max(0, (-(-samples // replicates) - 1).bit_length())
     return Sampling(sampler, seed, replicates, per_replicate)
+
+
+def _whole(name: str, value: object, least: int, most: int) -> int:
+    whole = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not whole or value != value // 1 or not least <= value <= most:  # type: ignore[operator]  # a real number
+        raise ArgumentError(
+            f"{name} is {value!r}; accepted: a whole number of at least {least}, at most {most:,}"
+        )
+    return int(value)
 
 
 def columns_of(bound: Bound) -> tuple[Column, ...]:
@@ -127,7 +131,7 @@ class Bits:
             self.shared = sobol_low(sampling.seed, self.columns).reshape(*self.shape, BLOCK)
             replicate, block = sampling.blocks()
             words = sobol_words(sampling.seed, self.columns, replicate, block)
-            self.words = words.reshape(-1, *self.shape)
+            self.words = words.reshape(len(block), *self.shape)
         else:
             self.shared = pseudo_keys(sampling.seed, self.columns).reshape(*self.shape, 2)
 

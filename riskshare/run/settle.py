@@ -10,7 +10,7 @@ import xarray as xr
 
 from riskshare.bind import Bound, bind
 from riskshare.case import Case
-from riskshare.errors import ExperienceError, Problem
+from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.names import decimals
 from riskshare.outcomes import attributes, outcomes_dataset
 from riskshare.program.block import settle_block
@@ -20,7 +20,7 @@ from riskshare.run.batch import over_parameters
 from riskshare.run.carried import flat, opened, state_names
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
-from riskshare.run.simulate import kept
+from riskshare.run.simulate import kept, threads
 
 
 def settle(
@@ -70,6 +70,11 @@ def settle(
         For values that are missing, unknown, doubled, negative or not numbers.
     """
     names = kept(keep)
+    if not isinstance(experience, xr.Dataset):
+        raise ArgumentError(
+            f"experience is a {type(experience).__name__}; accepted: an xarray.Dataset, as of "
+            "riskshare.draw or riskshare.read_actuals"
+        )
 
     def one(at: Case) -> xr.Dataset:
         return _settle(at, bind(at), experience, missing, opening, names, workers)
@@ -88,13 +93,13 @@ def _settle(
 ) -> xr.Dataset:
     given = read_experience(case, bound, experience, missing)
     _check_years(case, bound, given, opening)
-    minor_unit = 10.0 ** -decimals(case.currency) if given.actual else None
-    arrays, closing = _run(case, bound, given, opening, keep, minor_unit, workers)
+    per_unit = 10.0 ** decimals(case.currency) if given.actual else None
+    arrays, closing = _run(case, bound, given, opening, keep, per_unit, workers)
     precision = str(given.activity.dtype)
     replicate = experience["replicate"].values if "replicate" in experience else None
     attrs = attributes(case, precision)
     if given.actual:
-        attrs["rounded_to"] = minor_unit
+        attrs["rounded_to"] = 10.0 ** -decimals(case.currency)
         attrs["filled_from_plan"] = given.filled
     carried = None if closing is None else (state_names(case, bound), closing)
     return outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
@@ -135,7 +140,7 @@ def _run(
     given: GivenExperience,
     opening: Any,
     keep: tuple[str, ...],
-    minor_unit: float | None,
+    per_unit: float | None,
     workers: int | None,
 ) -> tuple[dict[str, Any], Any]:
     """Settle in blocks of one shape, so that another sample count never recompiles."""
@@ -146,20 +151,26 @@ def _run(
     everything = Experience(
         given.activity, given.case_mix, given.unit_cost, given.index, given.cost
     )
-    carried = None if opening is None else opened(case, bound, opening, samples, dtype)
+    carried = None
+    if opening is not None:
+        first = int(np.flatnonzero(given.settled)[0])
+        carried = opened(case, bound, opening, first, samples, dtype)
+
+    # an argument, so that XLA divides by it: it would multiply by the inverse of a constant
+    unit = None if per_unit is None else np.float64(per_unit)
 
     def block(start: int) -> Any:
         part = jax.tree.map(lambda leaf: _block(leaf, start, size), (everything, carried))
         with computing_in(dtype):
             outputs, states = settle_block(
-                bound.structure, leaves, *part, given.settled, keep=keep, minor_unit=minor_unit
+                bound.structure, leaves, *part, given.settled, unit, keep=keep
             )
             closing = states if given.actual else None
             return jax.tree.map(np.asarray, (outputs, closing))
 
     starts = range(0, samples, size)
     first = block(0)
-    with ThreadPoolExecutor(workers or 2) as pool:
+    with ThreadPoolExecutor(threads(workers)) as pool:
         parts = [first, *pool.map(block, starts[1:])]
     arrays = jax.tree.map(
         lambda *leaves: np.concatenate(leaves, axis=-1)[..., :samples], *(p[0] for p in parts)

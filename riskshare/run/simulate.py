@@ -58,7 +58,7 @@ def simulate(
     replicates
         Independent randomisations of a Sobol' run; their spread gives standard errors.
     precision
-        ``float32`` or ``float64`` (slower by half or more).
+        ``float32`` or ``float64`` (several times slower).
     keep
         Names of the variables to keep; all of them unless given.
     parameters
@@ -174,12 +174,19 @@ def run_chunks(
     done = run(chunks[0])
     if progress is not None:
         progress(done, sampling.samples)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(threads(workers)) as pool:
         for finished in pool.map(run, chunks[1:]):
             done += finished
             if progress is not None:
                 progress(done, sampling.samples)
     return arrays
+
+
+def threads(workers: int | None) -> int:
+    """Return how many threads to use: those asked for, or one for each core."""
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ArgumentError(f"workers is {workers!r}; accepted: a whole number of at least 1")
+    return workers or os.cpu_count() or 1
 
 
 def _space(part: NDArray[Any], samples: int) -> NDArray[Any]:

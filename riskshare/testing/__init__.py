@@ -12,9 +12,9 @@ except ImportError as missing:
     ) from missing
 
 from riskshare.program.block import count_traces as count_traces
+from riskshare.testing.setting import STRATEGIES as STRATEGIES
+from riskshare.testing.setting import Setting as Setting
+from riskshare.testing.setting import strategy_for as strategy_for
 from riskshare.testing.strategies import FAMILY as FAMILY
-from riskshare.testing.strategies import STRATEGIES as STRATEGIES
-from riskshare.testing.strategies import Setting as Setting
 from riskshare.testing.strategies import cases as cases
 from riskshare.testing.strategies import experiences as experiences
-from riskshare.testing.strategies import strategy_for as strategy_for

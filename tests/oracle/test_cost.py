@@ -83,15 +83,10 @@ def test_steps_of_activity_from_a_part_filled_one():
         assert by_year(settled(clinic, activity), "line_cost")[0] == pytest.approx(expected)
 
 
-INSTALLED = pytest.mark.xfail(
-    strict=True, reason="bug: installed steps are counted in the days of the first year alone"
-)
-
-
 @pytest.mark.parametrize(
     "span",
     [
-        pytest.param(years(2, first=2023), marks=INSTALLED, id="leap year first"),
+        pytest.param(years(2, first=2023), id="leap year first"),
         pytest.param(years(1, first=2018) + years(1, first=2019), id="leap year second"),
     ],
 )
@@ -104,7 +99,6 @@ def test_baseline_activity_needs_no_step_in_any_year(span):
     np.testing.assert_allclose(by_year(outcomes, "line_cost"), stays * 1000, atol=0.01)
 
 
-@INSTALLED
 def test_baseline_activity_needs_no_step_after_a_part_year():
     span = [
         rs.Year(label="h1", start=datetime.date(2018, 4, 1), end=datetime.date(2018, 9, 30)),
@@ -325,7 +319,6 @@ def test_support_on_stranded_cost_of_a_line_whose_cost_is_given_is_refused():
         settled(realised, 9000.0, cost=9.7e6)
 
 
-@pytest.mark.xfail(strict=True, reason="deviation: A0 is its own `expected`, without arrivals")
 def test_new_service_fed_by_a_change_takes_its_first_volume_as_baseline():
     lines = [
         line("old", unit_cost=1000.0),

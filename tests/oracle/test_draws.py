@@ -164,7 +164,6 @@ def test_delivery_is_floored_at_nothing():
     assert_mean(activity(draws)[0], expected)
 
 
-@pytest.mark.xfail(strict=True, reason="deviation: `expected` leaves out the floor at activity 0")
 def test_expected_is_the_mean_where_the_floor_of_activity_bites():
     of = changed(size=0.9, delivery=rs.Delivery(law="normal", sd=0.3))
     assert_mean(activity(drawn(of))[0], bind(of).plan.expected[0, 0])
@@ -204,7 +203,6 @@ def test_members_move_their_lines_in_proportion():
     assert (activity(draws, "other") == 10_000).all()
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a reference of 0 makes activity baseline x count")
 def test_a_population_that_starts_at_nothing_is_refused_as_exposure():
     with pytest.raises(rs.CaseError):
         case(
@@ -372,9 +370,6 @@ def test_appending_moves_no_earlier_draw(sampler):
         np.testing.assert_array_equal(more.activity.sel(few), base.activity.sel(few))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: a later year above 1,000 turns earlier whole counts into smooth ones"
-)
 def test_appending_a_year_of_growth_keeps_counts_whole():
     of = [
         case([line(baseline=950, growth=[0.0, 0.1][:n], noise=rs.Noise(law="poisson"))], count=n)

@@ -253,7 +253,6 @@ def test_per_total_nets_lines_and_shares_by_base():
     assert paid(outcomes, "marginal-rate", to="other") == 0.25 * whole
 
 
-@pytest.mark.xfail(strict=True, reason="bug: the first line's threshold serves the sum, silently")
 @pytest.mark.parametrize("part", ["band", "glass"])
 def test_per_total_has_no_thresholds_by_line(part):
     by_line = {"a": 0.0, "b": 0.5}

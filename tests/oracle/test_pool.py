@@ -194,7 +194,6 @@ def test_influence_key_needs_every_driver_that_moves_the_lines():
         rs.settle(influence, given, missing="plan")
 
 
-@pytest.mark.xfail(strict=True, reason="deviation: v_d = 0 for it, yet the pool asks for its index")
 def test_a_unit_cost_driver_is_not_needed_to_split_line_value():
     influence = influenced()
     pay = rs.Driver(name="pay", acts_on="unit_cost", law="normal", sd=0.1)
@@ -248,7 +247,6 @@ def test_influence_of_a_change_and_of_members():
     assert charges(outcomes, -2.3e6) == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a contract posts to a partner that is no party to it")
 def test_the_residual_key_of_a_contract_holds_its_own_partners():
     whole = influenced()
     contract = rs.Contract(
@@ -325,15 +323,7 @@ def test_account_is_carried_into_opening():
     np.testing.assert_array_equal(by_name.posting, rest.posting)
 
 
-LATE = pytest.mark.xfail(
-    strict=True,
-    reason="bug: an account that has closed does not see what later closes take from it",
-)
-
-
-@pytest.mark.parametrize(
-    "order", [("reserve", "fund"), pytest.param(("fund", "reserve"), marks=LATE)]
-)
+@pytest.mark.parametrize("order", [("reserve", "fund"), ("fund", "reserve")])
 def test_balances_are_what_was_posted_when_one_account_funds_another(order):
     accounts = {
         "reserve": partner("reserve", "pool", shortfall={"fund": 1.0}),

@@ -57,7 +57,6 @@ def test_the_residue_is_the_payers_unless_named():
     assert found[1] == pytest.approx([33.33, 33.34, 33.33, -100.00], rel=1e-15)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: XLA turns `/ 100` into `* 0.01`, one ulp off")
 def test_rounded_money_is_the_nearest_float_to_its_decimal():
     unit = case([line(price=1.0)], [rs.ActivityPayment()])
     outcomes = rs.settle(unit, actuals(unit, 99.99))
@@ -143,7 +142,6 @@ def test_missing_is_error_or_plan():
         rs.settle(several(1), actuals(several(1), [1.0, 2.0, 3.0]), missing="zero")
 
 
-@pytest.mark.xfail(strict=True, reason="deviation: a blank cell is taken at plan, unmarked")
 @pytest.mark.parametrize("variable", ["case_mix", "unit_cost"])
 def test_blank_case_mix_or_unit_cost_is_not_silently_plan(variable):
     three = several(1)
@@ -152,9 +150,6 @@ def test_blank_case_mix_or_unit_cost_is_not_silently_plan(variable):
         rs.settle(three, given)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="bug: NaN in one sample of a draw is taken at plan, silently"
-)
 def test_nan_in_draws_is_refused_in_every_variable():
     three = several(1)
     given = actuals(three, [1.0, 2.0, 3.0], unit_cost=1.0).expand_dims(sample=3).copy(deep=True)
@@ -206,7 +201,6 @@ def test_years_settled_apart_are_the_joint_settlement(split):
         np.testing.assert_array_equal(rest[name], whole[name].isel(year=slice(split, None)))
 
 
-@pytest.mark.xfail(strict=True, reason="bug: closing balances do not have to be of the year before")
 def test_opening_balances_are_those_of_the_year_before():
     of = carrying()
     given = carried_actuals(of)
@@ -215,7 +209,6 @@ def test_opening_balances_are_those_of_the_year_before():
         rs.settle(of, given.isel(year=[2]), opening=first.closing)
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a cost without activity is passed over in silence")
 def test_cost_in_a_year_without_activity_is_not_passed_over():
     of = several()
     given = actuals(of, [[1.0, 2.0, 3.0], [np.nan] * 3], cost=[[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
@@ -314,7 +307,6 @@ def test_a_term_names_partners_and_lines_of_its_contract_only():
             case(lines, partners=THREE, contracts=[rs.Contract(terms=[wrong], **inside)])
 
 
-@pytest.mark.xfail(strict=True, reason="bug: keys are not held to the partners of the contract")
 def test_a_key_holds_partners_of_its_contract_only():
     pool = rs.Pool(
         budget="b",
@@ -333,7 +325,6 @@ def test_a_key_holds_partners_of_its_contract_only():
         case(partners=THREE, contracts=[contract])
 
 
-@pytest.mark.xfail(strict=True, reason="bug: listed lines may belong to partners out of scope")
 def test_listed_lines_are_between_partners_of_the_contract():
     lines = [line("a"), line("b", deliverer="b")]
     contract = rs.Contract(

@@ -39,7 +39,9 @@ def test_what_is_not_delivered_comes_back_in_expectation(data):
 @given(data=st.data())
 def test_what_is_delivered_gives_the_plan_in_expectation(data):
     case = data.draw(cases())
-    plain = [dataclasses.replace(line, loadings={}, exposure=None, plan=None) for line in case.lines]
+    plain = [
+        dataclasses.replace(line, loadings={}, exposure=None, plan=None) for line in case.lines
+    ]
     plain_contract = rs.Contract(name="plain", terms=[rs.Block()])
     case = dataclasses.replace(case, lines=tuple(plain), contracts=(plain_contract,))
     plan = bind(with_changes(case, delivery=rs.Delivery(), delay=None)).plan

@@ -77,7 +77,9 @@ def inputs(draw, samples=6):
 
     def index(rows):
         values = rng.choice([0.0, 1.0, 1 + 1e-9, 1.05, 0.7, 3.0], (rows, samples))
-        return np.where(rng.random((rows, samples)) < 0.5, values, rng.lognormal(0, 0.3, values.shape))
+        return np.where(
+            rng.random((rows, samples)) < 0.5, values, rng.lognormal(0, 0.3, values.shape)
+        )
 
     before = rng.uniform(10, 100, (lines, 1)) * (rng.random((lines, 1)) > 0.1)
     sizes = rng.dirichlet(np.ones(changes + 1), lines)[:, :changes, None]
@@ -169,9 +171,7 @@ def test_an_index_at_plan_has_no_effect(given):
         members=np.ones_like(given.members),
         deliveries=np.ones_like(given.deliveries),
         plan=given.before + given.moved.sum(1),
-        value=np.broadcast_to(
-            given.price * (given.before + given.moved.sum(1)), given.value.shape
-        ),
+        value=np.broadcast_to(given.price * (given.before + given.moved.sum(1)), given.value.shape),
     )
     for name, effect in split(quiet).items():
         assert np.all(np.abs(effect) <= 1e-12 * scale(given)), name

@@ -48,7 +48,10 @@ def with_strangers(case):
     return dataclasses.replace(
         case,
         partners=(*case.partners, stranger),
-        drivers=(*case.drivers, rs.Driver(name="weather", acts_on="activity", law="normal", sd=0.1)),
+        drivers=(
+            *case.drivers,
+            rs.Driver(name="weather", acts_on="activity", law="normal", sd=0.1),
+        ),
         lines=(*case.lines, line),
         contracts=(*fixed, rs.Contract(name="elsewhere", lines=["elsewhere"], terms=terms)),
     )

@@ -11,9 +11,6 @@ from riskshare.bind import bind
 from riskshare.testing import FAMILY, cases
 
 
-LISTS = pytest.mark.xfail(strict=True, reason="set_label loses lists by age, bound and year")
-
-
 def assert_same_numbers(left, right):
     assert left.numbers() == right.numbers()
     a, b = bind(left), bind(right)
@@ -22,7 +19,6 @@ def assert_same_numbers(left, right):
     jax.tree.map(np.testing.assert_array_equal, a.numbers, b.numbers)
 
 
-@LISTS
 @pytest.mark.parametrize("structure", FAMILY)
 @settings(max_examples=3)
 @given(data=st.data())
@@ -57,7 +53,6 @@ def released(values):
     return small([line(cost=behaviour)], count=2)
 
 
-@LISTS
 @pytest.mark.parametrize("values", [[0.1], [0.0, 0.1], [0.0, 0.1, 0.25, 0.5]])
 def test_each_number_of_a_release_profile_has_a_path(values):
     case = released(values)
@@ -65,7 +60,6 @@ def test_each_number_of_a_release_profile_has_a_path(values):
         assert_same_numbers(case, case.with_numbers({path: value}))
 
 
-@LISTS
 def test_each_end_of_an_interval_has_a_path():
     driver = rs.Driver(name="demand", acts_on="activity", interval=[0.9, 1.2])
     case = small(drivers=[driver])
@@ -75,7 +69,6 @@ def test_each_end_of_an_interval_has_a_path():
     assert wider.number("drivers.demand.interval[90%]") == 1.3
 
 
-@LISTS
 def test_a_label_of_another_axis_broadens_a_list_by_year():
     terms = [rs.Block(), rs.MarginalRate(rate=[0.3, 0.4])]
     case = small([line("a"), line("b")], terms, count=2)

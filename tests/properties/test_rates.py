@@ -136,7 +136,9 @@ def test_a_whole_deviation_glass_jumps_at_its_threshold_alone(data):
     term, largest = data.draw(marginal(False, "whole-deviation", "line", False))
     outcomes, step = scan(case(LINES, [rs.Block(), term]))
     income = outcomes.posting.sel(partner=PROVIDER).sum("term").isel(year=0).values
-    jumps = np.flatnonzero(np.abs(np.diff(income)) > largest * step * (1 + EPS) + EPS * income.max())
+    jumps = np.flatnonzero(
+        np.abs(np.diff(income)) > largest * step * (1 + EPS) + EPS * income.max()
+    )
     value = 1000.0 * np.linspace(0, 20_000, STEPS)
     at = np.array([1 - term.break_glass.threshold, 1 + term.break_glass.threshold]) * 1e7
     for jump in jumps:
@@ -155,7 +157,9 @@ def test_a_pool_with_corridors_moves_without_a_jump(corridors, capped, split, da
 
     sizes = st.integers(0, 100).map(lambda i: i / 100)
     sides = st.fixed_dictionaries({"gain": sizes, "loss": sizes})
-    bands = [rs.Corridor(beyond=data.draw(edges(i)), rate=data.draw(sides)) for i in range(corridors)]
+    bands = [
+        rs.Corridor(beyond=data.draw(edges(i)), rate=data.draw(sides)) for i in range(corridors)
+    ]
     cap = data.draw(sides) if capped else None
     pool = rs.Pool(
         budget="target",

@@ -64,7 +64,11 @@ def test_the_host_and_the_kernel_agree(structure, data):
     outcomes = rs.settle(case, drawn)
     tables = [drawn[name].values for name in ("activity", "case_mix", "unit_cost")]
     found, _ = by_numpy(case, *tables, delivered_share(case, drawn))
-    for name, field in (("line_cost", "cost"), ("cost_released", "released"), ("stranded", "stranded")):
+    for name, field in (
+        ("line_cost", "cost"),
+        ("cost_released", "released"),
+        ("stranded", "stranded"),
+    ):
         expected = np.array([getattr(cost, field) for cost in found])
         whole = np.array([np.abs(c.cost) + np.abs(c.released) + np.abs(c.stranded) for c in found])
         apart = np.abs(outcomes[name].transpose("year", "line", "sample").values - expected)
