@@ -7,13 +7,13 @@ settings.register_profile(
     derandomize=True,
     database=None,
     max_examples=25,
+    # shrinking a whole case takes minutes: ask for it with --hypothesis-profile=shrunk
+    phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.data_too_large,
         HealthCheck.large_base_example,
     ],
 )
-settings.register_profile(
-    "unshrunk", settings.get_profile("riskshare"), phases=(Phase.explicit, Phase.generate)
-)
+settings.register_profile("shrunk", settings.get_profile("riskshare"), phases=tuple(Phase))
 settings.load_profile("riskshare")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from riskshare.contract.term import PlanView, TermLines, YearView
 from riskshare.parameters import NO_NUMBERS, Declared, Given, Parameter, Reference
@@ -91,8 +92,8 @@ def bridge(
     plan: PlanView,
     lines: tuple[int, ...],
     items: tuple[str, ...],
-    support: np.ndarray[Any, Any] | None,
-) -> tuple[dict[str, np.ndarray[Any, Any]], BoundBudget]:
+    support: NDArray[np.float64] | None,
+) -> tuple[dict[str, NDArray[np.float64]], BoundBudget]:
     """Work out a budget step by step.
 
     Parameters
@@ -112,10 +113,10 @@ def bridge(
     picked = list(lines)
     old = [line for line in picked if not plan.new_service[line]]
     new = [line for line in picked if plan.new_service[line]]
-    steps: dict[str, np.ndarray[Any, Any]] = {}
+    steps: dict[str, NDArray[np.float64]] = {}
     from_lines = numbers["base"] is None and numbers["rate"] is None
 
-    def compounded(name: str, sign: float = 1.0) -> np.ndarray[Any, Any]:
+    def compounded(name: str, sign: float = 1.0) -> NDArray[np.float64]:
         rate = numbers[name]
         return np.ones(len(plan.fraction)) if rate is None else np.cumprod(1 + sign * rate)
 

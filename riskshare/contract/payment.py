@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -120,7 +120,7 @@ class Block(AbstractTerm):
     to: Annotated[Any, Reference("partner")] = None
     uplift: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = 0.0
 
-    def prepared(self, plan: PlanView) -> Self:
+    def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Compound the uplift."""
         return dataclasses.replace(self, uplift=np.cumprod(1 + self.uplift) - 1)
 

@@ -41,7 +41,7 @@ def limit(
 
 
 @jax.custom_jvp
-def gate(excess: Float[Array, "..."], width: float) -> Float[Array, "..."]:
+def gate(excess: Float[Array, "..."], width: float | Array) -> Float[Array, "..."]:
     """Return 1 where ``excess > 0``, else 0.
 
     Forward it is exact. The pathwise derivative of a step is zero almost everywhere and wrong in

@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -90,7 +90,7 @@ class Pool(AbstractTerm):
     cap: Annotated[Given, _OF_BUDGET] = None
     lines: TermLines = None
 
-    def prepared(self, plan: PlanView) -> Self:
+    def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Turn weights into shares."""
         if self.weights is None:
             return self

@@ -1,12 +1,13 @@
 """Terms that help a provider while cost follows activity out: stranded-cost support."""
 
 import dataclasses
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from riskshare.contract.ledger import Ledger, Transfer, per_line
 from riskshare.contract.term import (
@@ -52,12 +53,12 @@ class StrandedSupport(AbstractTerm):
     paid_in: Annotated[str | None, Reference("name")] = None
     planned: Annotated[Any, Parameter("money per year", axes=("line",), derived=True)] = None
 
-    def planned_amounts(self, plan: PlanView) -> np.ndarray[Any, Any]:
+    def planned_amounts(self, plan: PlanView) -> NDArray[np.float64]:
         """Return the support on the planned removal, (year, line of the term), money."""
         value = plan.price * plan.removed if self.of == "value removed" else plan.stranded
         return self.share * self.taper[:, None] * value[:, list(self.lines)]
 
-    def prepared(self, plan: PlanView) -> Self:
+    def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Work out the planned amounts."""
         return dataclasses.replace(self, planned=self.planned_amounts(plan))
 

@@ -8,12 +8,13 @@ first axis is the year, so that the kernel takes a year's slice of all of them a
 import abc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Annotated, Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
 from jax import Array
 from jaxtyping import Float
+from numpy.typing import NDArray
 
 from riskshare.contract.divisia import Split
 from riskshare.contract.ledger import Ledger, Transfer
@@ -56,21 +57,21 @@ class YearView:
 class PlanView:
     """The plan as numbers, on the host in float64: what a term may use while it is bound."""
 
-    price: np.ndarray[Any, Any]
-    base_price: np.ndarray[Any, Any]
+    price: NDArray[np.float64]
+    base_price: NDArray[np.float64]
     """(year, line): price before any planned inflation."""
-    plan: np.ndarray[Any, Any]
-    baseline: np.ndarray[Any, Any]
-    before: np.ndarray[Any, Any]
+    plan: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    before: NDArray[np.float64]
     """(year, line): activity before changes, growth and planned exposure included."""
-    new_service: np.ndarray[Any, Any]
+    new_service: NDArray[np.float64]
     """(line): true where a line has no baseline of its own."""
-    removed: np.ndarray[Any, Any]
-    stranded: np.ndarray[Any, Any]
-    members: np.ndarray[Any, Any]
-    need: np.ndarray[Any, Any]
+    removed: NDArray[np.float64]
+    stranded: NDArray[np.float64]
+    members: NDArray[np.float64]
+    need: NDArray[np.float64]
     """(year, population): need weight."""
-    fraction: np.ndarray[Any, Any]
+    fraction: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ class AbstractTerm(Declared, abc.ABC):
         """The phase it runs in."""
         return self.phase or self.usual_phase
 
-    def prepared(self, plan: PlanView) -> Self:
+    def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Return the bound term with what depends on the plan alone worked out."""
         del plan
         return self

@@ -9,7 +9,6 @@ computes it again inside each gather (docs/architecture.md, "The kernel").
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from numpy.typing import ArrayLike
 
 from riskshare.laws.chance import SCORE_LIMIT, CountTable
 

@@ -9,7 +9,7 @@ import riskshare.testing.terms  # noqa: F401  # the kinds join
 from riskshare.case import Contract
 from riskshare.contract.budget import Budget
 from riskshare.parameters import declaration_of
-from riskshare.testing.setting import STRATEGIES, Setting
+from riskshare.testing.setting import STRATEGIES, Setting, given_value
 from riskshare.testing.world import World
 
 
@@ -73,11 +73,17 @@ def _contract(
 
 
 def _supported(world: World, lines: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Choose the lines of the stranded-support term: some, or all of the contract's (empty)."""
-    if world.chance(0.2):
+    """Choose the lines of the stranded-support term: some, or all of the contract's (empty).
+
+    No line is supported twice, in one contract or in two.
+    """
+    free = [line for line in lines if line not in world.supported]
+    if not free or world.chance(0.2):
         return {}
-    some = tuple(world.pick.sample(lines, world.pick.randint(1, len(lines))))
-    return {"stranded-support": () if world.chance(0.5) else some}
+    everything = world.chance(0.5) and len(free) == len(lines)
+    some = lines if everything else tuple(world.pick.sample(free, world.pick.randint(1, len(free))))
+    world.supported.update(some)
+    return {"stranded-support": () if everything else some}
 
 
 def _budgets(world: World, lines: tuple[str, ...], supports: tuple[str, ...]) -> tuple[Budget, ...]:

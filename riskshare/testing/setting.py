@@ -31,7 +31,7 @@ class Setting:
     partners: tuple[str, ...]
     lines: tuple[str, ...]
     line_parts: dict[str, tuple[str, ...]]
-    """Lines of each stranded-support term, so that none is supported twice."""
+    """Lines of each stranded-support term, empty for all, so that none is supported twice."""
     budgets: tuple[Budget, ...] = ()
     funding_driver: str | None = None
     influence: bool = False

@@ -54,6 +54,7 @@ class World:
         ]
         self.new = tuple(name for name in self.lines[1:] if self.chance(0.3))
         self.residual = self.chance(0.7)
+        self.supported: set[str] = set()
         self.labels: dict[str, tuple[str, ...]] = {
             "year": tuple(year.label for year in self.years),
             "age": tuple(year.label for year in self.years),

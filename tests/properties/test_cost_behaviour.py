@@ -131,7 +131,6 @@ def test_more_activity_never_costs_less_from_the_same_state(data):
         assert np.all(np.diff(cost.cost, axis=1) >= -slack)
 
 
-@pytest.mark.xfail(strict=True, reason="plan/cost.py divides the cost of a step by unit cost")
 def test_a_step_may_cost_money_where_a_unit_costs_nothing():
     step = rs.Step(size=10.0, unit="activity", cost=100.0)
     behaviour = rs.CostBehaviour(variable=0.0, semi_fixed=1.0, step=step)
