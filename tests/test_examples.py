@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import riskshare as rs
+from riskshare.contract import term
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -44,6 +45,8 @@ def test_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 (tmp_path / title[1]).write_text(text, encoding="utf-8")
     for path in tmp_path.glob("*.toml"):
         rs.load_case(path)
+    # an example may declare a term of its own, which must not outlive it
+    monkeypatch.setattr(term, "TERMS", dict(term.TERMS))
     namespace: dict[str, object] = {}
     for header, text in _blocks(page, "python"):
         if "title" not in header:

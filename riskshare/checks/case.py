@@ -1,5 +1,6 @@
 """The check of a whole case: declarations first, then what they cannot say."""
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def check_case(case: "Case") -> None:
             )
     reserved = (ACCOUNTS, *(info.name for info in fields_of(type(case))))
     check_names([contract.name for contract in case.contracts], "", reserved, found)
-    if not (isinstance(case.currency, str) and len(case.currency) == 3 and case.currency.isupper()):
+    if not (isinstance(case.currency, str) and re.fullmatch("[A-Z]{3}", case.currency)):
         found.add("currency", f"found {case.currency!r}; accepted: an ISO 4217 code such as GBP")
     if not case.name:
         found.add("name", "is empty; give the case a name")

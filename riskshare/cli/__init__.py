@@ -81,7 +81,10 @@ def settle(
         ),
     ] = None,
     missing: Annotated[
-        str, typer.Option(help="error, or plan: fill missing rows from plan, and say so.")
+        str,
+        typer.Option(
+            help="error, or plan: fill missing rows and blank cells from plan, and name them."
+        ),
     ] = "error",
     opening: Annotated[
         Path | None,

@@ -62,20 +62,27 @@ def read_actuals(
     return xr.Dataset(variables, {dim: list(labels[dim]) for dim in labels if dim in used})
 
 
-def read_opening(path: str | os.PathLike[str]) -> dict[str, float]:
+def read_opening(path: str | os.PathLike[str]) -> xr.DataArray:
     """Read balances carried into the first settled year, for ``settle(..., opening=...)``.
 
     Parameters
     ----------
     path
-        A CSV table with the columns ``state`` (its name) and ``value``.
+        A CSV table with the columns ``state`` (its name), ``value`` and, where it should be
+        checked to be the year before, ``year`` (whose close it is).
+
+    Returns
+    -------
+    xarray.DataArray
+        Balances on (state), with the coordinate ``year`` where the table has one.
 
     Raises
     ------
     ExperienceError
         With every problem of the table, by row.
     """
-    sheet = _Sheet.read(path, ("state", "value"), (), rows_needed=False)
+    sheet = _Sheet.read(path, ("state", "value"), ("year",), rows_needed=False)
+    years: dict[str, int] = {}
     found: dict[str, float] = {}
     seen: dict[tuple[str, ...], int] = {}
     for row in sheet.table.rows:
@@ -86,8 +93,13 @@ def read_opening(path: str | os.PathLike[str]) -> dict[str, float]:
             found[name] = sheet.number(row, "value", lower=None)
             if not row.cells["value"]:
                 sheet.add(row, "value", "is blank; accepted: a number")
+        years.setdefault(row.cells.get("year") or "", row.number)
+        if len(years) > 1:
+            sheet.add(row, "year", "differs from the rows above; accepted: one year for all")
     _raise([sheet])
-    return found
+    opening = xr.DataArray(list(found.values()), {STATE: list(found)}, (STATE,))
+    year = next(iter(years), "")
+    return opening.assign_coords({YEAR: year}) if year else opening
 
 
 def write_closing(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -105,11 +117,15 @@ def write_closing(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     ArgumentError
         If the result is of draws, which carry no balances out.
     """
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, str, str]] = []
     if "closing" in result:
         last = result["closing"].isel({YEAR: -1})
         rows = [
-            (str(name), repr(float(last.sel({STATE: name}).values.ravel()[0])))
+            (
+                str(name),
+                str(last[YEAR].item()),
+                repr(float(last.sel({STATE: name}).values.ravel()[0])),
+            )
             for name in last[STATE].values
         ]
     elif result.sizes.get("sample", 1) > 1:
@@ -117,7 +133,9 @@ def write_closing(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
             "only a settlement of actuals has closing balances; this one is of draws"
         )
     with replacing(path) as temporary:
-        temporary.write_text(format_table(("state", "value"), rows), encoding="utf-8", newline="")
+        temporary.write_text(
+            format_table(("state", "year", "value"), rows), encoding="utf-8", newline=""
+        )
 
 
 @dataclass

@@ -2,6 +2,7 @@ import datetime
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import riskshare as rs
 from riskshare.files.actuals import read_actuals, read_opening, write_closing
@@ -234,7 +235,8 @@ def test_closing_balances_of_one_year_open_the_next(tmp_path):
     write_closing(first, tmp_path / "closing.csv")
     opening = read_opening(tmp_path / "closing.csv")
     last = first["closing"].isel(year=-1, sample=0)
-    assert opening == {str(name): float(last.sel(state=name)) for name in last["state"].values}
+    assert opening.year == "1"
+    xr.testing.assert_equal(opening.drop_vars("year"), last.drop_vars("year"))
     second = read_actuals(case, file(tmp_path, header + "a,2,70.7\n"))
     result = rs.settle(case, second, opening=opening)
     np.testing.assert_array_equal(result["cost"].sel(year="2"), whole["cost"].sel(year="2"))
@@ -250,8 +252,20 @@ def test_opening_balances_are_checked_by_row(tmp_path):
         "row 5, value",
         "row 6, value",
     ]
-    assert read_opening(file(tmp_path, "state,value\nd,-4.5\n")) == {"d": -4.5}
-    assert read_opening(file(tmp_path, "state,value\n")) == {}
+    given = read_opening(file(tmp_path, "state,value\nd,-4.5\n"))
+    assert float(given.sel(state="d")) == -4.5
+    assert "year" not in given.coords
+    assert read_opening(file(tmp_path, "state,value\n")).size == 0
+
+
+def test_opening_balances_of_another_year_are_refused(tmp_path):
+    case = two_years()
+    second = read_actuals(case, file(tmp_path, "line,year,activity\na,2,70.7\n"))
+    opening = read_opening(file(tmp_path, "state,year,value\nd,2,1\n", "opening.csv"))
+    with pytest.raises(rs.ExperienceError, match="balances of 2; accepted: those of 1"):
+        rs.settle(case, second, opening=opening)
+    with pytest.raises(rs.ExperienceError, match="one year for all"):
+        read_opening(file(tmp_path, "state,year,value\nd,2,1\ne,1,1\n", "opening.csv"))
 
 
 def test_draws_have_no_closing_balances_to_write(case, tmp_path):
