@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from riskshare.errors import ArgumentError as ArgumentError
     from riskshare.errors import CaseError as CaseError
     from riskshare.errors import ExperienceError as ExperienceError
+    from riskshare.errors import NumericalError as NumericalError
     from riskshare.errors import Problem as Problem
     from riskshare.errors import RiskshareError as RiskshareError
     from riskshare.files.actuals import read_actuals as read_actuals
@@ -73,6 +74,7 @@ _HOME = {
         "ArgumentError",
         "CaseError",
         "ExperienceError",
+        "NumericalError",
         "Problem",
         "RiskshareError",
     ),

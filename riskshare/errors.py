@@ -52,3 +52,7 @@ class ExperienceError(ProblemsError):
 
 class ArgumentError(RiskshareError):
     """A call with a value that means nothing, such as zero samples."""
+
+
+class NumericalError(RiskshareError):
+    """Results that are not finite numbers."""

@@ -75,7 +75,7 @@ class AbstractIndex(Declared):
     """
 
     law: Literal["normal", "lognormal"] | None = None
-    sd: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
+    sd: Annotated[Given, Parameter("index", lower=0.0, upper=2.0, by_year=False)] = None
     centre: Literal["mean", "median"] | None = None
     interval: Annotated[
         Given, Parameter("index", axes=("bound",), sequence="bound", by_year=False)
@@ -216,7 +216,7 @@ class Noise(Declared):
 
     law: Literal["poisson", "negative-binomial", "gamma", "lognormal"]
     overdispersion: Annotated[Given, Parameter("squared cv", lower=0.0, by_year=False)] = None
-    cv: Annotated[Given, Parameter("cv", lower=0.0, by_year=False)] = None
+    cv: Annotated[Given, Parameter("cv", lower=0.0, upper=3.0, by_year=False)] = None
     factors: Annotated[
         Given, Parameter("correlation", axes=("driver",), by_year=False, fill=0.0)
     ] = NO_NUMBERS

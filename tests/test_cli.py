@@ -127,3 +127,37 @@ def test_a_run_does_not_import_scipy_stats() -> None:
     )
 
     assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_no_number_is_cut_on_a_narrow_screen(width: int, actuals: Path) -> None:
+    # found on a real terminal of 80 columns, where rich cut every number to its first digit
+    from io import StringIO
+
+    from rich.console import Console
+
+    import riskshare as rs
+    from riskshare.report.distribution import print_distribution
+    from riskshare.report.statement import print_statement
+
+    screen = Console(file=StringIO(), width=width, height=50)
+    case = rs.load_case("mid-nottinghamshire-msk")
+    table = rs.summarise(rs.simulate(case, samples=1024))
+    print_distribution(screen, case, table)
+    toy = rs.load_case("msk-toy")
+    print_statement(screen, toy, rs.settle(toy, rs.read_actuals(toy, actuals)))
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+
+    assert "…" not in shown
+    for text in ("-15,780,000.00", "11,580,000.00", "msk.stranded-support", "P(deficit)"):
+        assert text in shown
+
+
+def test_errors_of_a_settlement_name_the_file_and_the_option(actuals: Path) -> None:
+    actuals.write_text("line,year,activity\noutpatients,2018/19,32000\n")
+    answer = _riskshare("settle", "msk-toy", actuals)
+
+    assert answer.returncode == 2
+    for line in answer.stderr.splitlines():
+        assert line.startswith(f"{actuals}: activity[")
+        assert "--missing plan" in line

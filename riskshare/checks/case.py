@@ -49,7 +49,7 @@ def check_case(case: "Case") -> None:
     if not case.name:
         found.add("name", "is empty; give the case a name")
     years = [year.label for year in case.years]
-    if case.price_base and case.price_base not in (*years, BEFORE):
+    if case.price_base and years and case.price_base not in (*years, BEFORE):
         accepted = f"{', '.join(map(str, years))}, or {BEFORE!r} for prices of the year before them"
         found.add("price_base", f"found {case.price_base!r}; accepted: {accepted}")
     if not case.partners:
@@ -72,16 +72,11 @@ def check_case(case: "Case") -> None:
     for i, correlation in enumerate(case.correlations):
         check_declared(correlation, f"correlations[{i}]", with_indices, found)
     check_years(case, found)
-    if found.clean("years"):
-        check_partners(case, found)
-        check_accounts(case, found)
-        check_indices(case, found)
-        check_lines(case, found)
-        check_changes(case, found)
+    for check in (check_partners, check_accounts, check_indices, check_lines, check_changes):
+        found.attempt(check, case)
     for contract in case.contracts:
-        check_contract(case, contract, scope, found)
-    check_overlap(case, found)
-    if not found.problems:
-        check_notes(case, found)
+        found.attempt(check_contract, case, contract, scope)
+    found.attempt(check_overlap, case)
+    found.attempt(check_notes, case)
     if found.problems:
         raise CaseError(found.problems, case.origin.path)

@@ -50,19 +50,17 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
     for term in contract.terms:
         check_declared(term, f"{name}.{term.label}", inner, found)
     for budget in contract.budgets:
-        _check_budget(contract, budget, f"{name}.{budget.name}", found)
+        found.attempt(_check_budget, contract, budget, f"{name}.{budget.name}")
     for term in contract.terms:
         path = f"{name}.{term.label}"
-        if not found.clean(path):
-            continue
         if (
             hasattr(term, "lines")
             and not (term.lines or lines)
             and not getattr(term, "amount", None)
         ):
             found.add(path, "has no lines in its scope")
-        _check_term(case, contract, term, path, inner, found)
-    _check_support(contract, found)
+        found.attempt(_check_term, case, contract, term, path, inner)
+    found.attempt(_check_support, contract)
 
 
 def _check_lines_in_scope(
@@ -112,10 +110,13 @@ def _check_term(
     if isinstance(term, MarginalRate):
         _check_marginal(term, path, scope, found)
     if isinstance(term, Pool):
-        _check_pool(case, contract, term, path, scope, found)
+        found.attempt(_check_pool, case, contract, term, path, scope)
+        found.attempt(_check_against, contract, term, path)
 
 
 def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings) -> None:
+    if not found.clean(f"{path}.rate", f"{path}.bands", f"{path}.break_glass"):
+        return
     if (term.rate is None) == (not term.bands):
         found.add(path, "give a rate or bands, one of the two")
         return
@@ -199,12 +200,14 @@ def _check_pool(
         scope.labels,
         found,
     )
+
+
+def _check_against(contract: "Contract", term: Pool, path: str, found: Findings) -> None:
     order = {other.label: _order(contract, other) for other in contract.terms}
     late = [name for name in term.against if order.get(name, (0, 0)) >= order[term.label]]
     if late:
-        found.add(
-            f"{path}.against", f"{', '.join(late)} run after it; a term sees earlier ones only"
-        )
+        names = ", ".join(late)
+        found.add(f"{path}.against", f"a term sees earlier ones only, not itself or later: {names}")
     if not term.against:
         found.add(f"{path}.against", f"is empty; {suggest('', tuple(order))}")
 
@@ -281,16 +284,17 @@ def _check_pool_support(
 
 def check_overlap(case: "Case", found: Findings) -> None:
     """Support of one line is paid by one term, over all contracts."""
-    taken: dict[str, str] = {}
+    taken: dict[tuple[str, str], str] = {}
     for contract in case.contracts:
+        years = contract.years or case.labels()["year"]
         for term in contract.terms:
             if not isinstance(term, StrandedSupport):
                 continue
             path = f"{contract.name}.{term.label}"
             for line in term.lines or case.scope_lines(contract):
-                if line in taken:
+                twice = {taken[line, year] for year in years if (line, year) in taken}
+                for other in sorted(twice):
                     found.add(
-                        f"{path}.lines",
-                        f"support paid twice: {taken[line]} supports {line!r} already",
+                        f"{path}.lines", f"support paid twice: {other} supports {line!r} already"
                     )
-                taken[line] = path
+                taken |= {(line, year): path for year in years}

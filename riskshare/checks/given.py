@@ -7,7 +7,7 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,9 @@ from riskshare.parameters import (
 
 SUM_TOLERANCE = 1e-9
 
+_QUESTIONED = ("share", "rate", "index", "cv")
+"""Units of numbers that people write as percentages by mistake."""
+
 
 @dataclass
 class Findings:
@@ -44,6 +47,14 @@ class Findings:
         problem = Problem(path, message)
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def attempt(self, check: Callable[..., None], *arguments: Any) -> None:
+        """Run a check that may stumble over a value that has been reported already."""
+        try:
+            check(*arguments, self)
+        except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+            if not self.problems:
+                raise
 
     def clean(self, *prefixes: str) -> bool:
         """Return whether nothing at or below these paths has a problem."""
@@ -203,7 +214,7 @@ def _check_number(value: float, parameter: Parameter, path: str, found: Findings
     lower, upper = parameter.lower, parameter.upper
     if not math.isfinite(value):
         found.add(path, f"found {value}; accepted: {_accepted(parameter)}")
-    elif upper and upper < value <= 100 and parameter.unit.startswith(("share", "rate")):
+    elif upper and upper < value <= 100 and parameter.unit.startswith(_QUESTIONED):
         found.add(
             path,
             f"found {value:g}, a share of {value * 100:g} %; did you mean {value / 100:g}? "

@@ -50,7 +50,7 @@ def check_years(case: "Case", found: Findings) -> None:
         if year.end < year.start:
             found.add(path, f"ends on {year.end}, before it starts on {year.start}")
         elif (year.end - year.start).days > 366:
-            found.add(path, f"is longer than a year: {year.start} to {year.end}")
+            found.add(path, f"runs from {year.start} to {year.end}; accepted: at most one year")
         if before is not None and year.start <= before.end:
             found.add(path, f"starts on {year.start}, before {before.label} ends on {before.end}")
         before = year
@@ -98,19 +98,21 @@ def check_indices(case: "Case", found: Findings) -> None:
     paths |= {f"changes.{change.name}.delivery": change.delivery for change in case.changes}
     delays = {f"changes.{c.name}.delay": c.delay for c in case.changes if c.delay is not None}
     for path, index in (paths | delays).items():
-        if found.clean(path):
-            _check_law(index, path, found)
-            total = 0.0
-            if hasattr(index, "influence"):
-                declared = declaration_of(type(index), "influence")
-                total = float(expand(index.influence, declared, case.labels()).sum())
-            if total > 1 + SUM_TOLERANCE:
-                found.add(
-                    f"{path}.influence",
-                    f"the shares of control sum to {total:.10g}; accepted: at most 1 (what is left "
-                    "is controlled by nobody and goes by the residual key)",
-                )
-    _check_correlations(case, found)
+        found.attempt(_check_law, index, path)
+        if hasattr(index, "influence") and found.clean(f"{path}.influence"):
+            found.attempt(_check_influence, case, index, f"{path}.influence")
+    found.attempt(_check_correlations, case)
+
+
+def _check_influence(case: "Case", index: Any, path: str, found: Findings) -> None:
+    declared = declaration_of(type(index), "influence")
+    total = float(expand(index.influence, declared, case.labels()).sum())
+    if total > 1 + SUM_TOLERANCE:
+        found.add(
+            path,
+            f"the shares of control sum to {total:.10g}; accepted: at most 1 (what is left is "
+            "controlled by nobody and goes by the residual key)",
+        )
 
 
 def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
@@ -152,81 +154,86 @@ def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
 def _check_correlations(case: "Case", found: Findings) -> None:
     seen = set()
     for i, correlation in enumerate(case.correlations):
-        path = f"correlations[{i}]"
-        if not found.clean(path):
-            return
+        path = f"correlations[{i}].between"
         pair = correlation.between
+        if not found.clean(path):
+            continue
         if len(pair) != 2 or pair[0] == pair[1]:
-            found.add(f"{path}.between", f"found {list(pair)}; accepted: the names of two drivers")
-            return
+            found.add(path, f"found {list(pair)}; accepted: the names of two drivers")
+            continue
         if frozenset(pair) in seen:
-            found.add(f"{path}.between", f"{' and '.join(pair)} stand twice")
+            found.add(path, f"{' and '.join(pair)} stand twice; give their correlation once")
         seen.add(frozenset(pair))
         for name in pair:
             if case.indices()[name].certain:
-                found.add(f"{path}.between", f"{name!r} has no law, so nothing to correlate")
+                found.add(path, f"{name!r} has no law, so nothing to correlate; give it one")
+    if not found.clean("correlations") or any(
+        not found.clean(f"correlations[{i}]") for i in range(len(case.correlations))
+    ):
+        return
     try:
         cholesky(_correlations(case))
     except ValueError as error:
-        found.add(
-            "correlations", f"the matrix is not positive definite ({error}); lower some of them"
-        )
+        found.add("correlations", str(error))
 
 
 def check_lines(case: "Case", found: Findings) -> None:
     """Check volumes, cost shares, series, loadings and noise of every line."""
-    drivers = {driver.name: driver for driver in case.drivers}
     for line in case.lines:
         path = f"lines.{line.name}"
-        if not found.clean(path):
-            continue
-        if (line.baseline is None) == (line.expected is None):
-            found.add(
-                path,
-                "give a baseline (an existing service) or expected (a new one), one of the two",
-            )
-        deliverer = next(p for p in case.partners if p.name == line.deliverer)
-        if deliverer.kind == "pool":
-            found.add(
-                f"{path}.deliverer", f"{line.deliverer!r} is a pool account, which does no work"
-            )
-        if line.exposure is not None:
-            _check_reference_count(case, line, path, found)
-        if line.expected is not None and line.growth not in (0, 0.0):
-            found.add(f"{path}.growth", "a new service states its expected activity year by year")
-        _check_cost(line, path, found)
+        found.attempt(_check_volume, case, line, path)
+        if found.clean(f"{path}.cost"):
+            found.attempt(_check_cost, line, path)
         for noise, name in ((line.noise, "noise"), (line.unit_cost_noise, "unit_cost_noise")):
-            _check_noise(noise, f"{path}.{name}", name == "noise", found)
+            found.attempt(_check_noise, noise, f"{path}.{name}", name == "noise")
             if noise is not None and noise.factors and found.clean(f"{path}.{name}"):
-                _check_factors(case, noise, f"{path}.{name}.factors", found)
-        for name, weights in (
-            ("price_series", line.price_series),
-            ("cost_series", line.cost_series),
-        ):
-            if weights is not None and not case.price_base:
-                found.add("price_base", f"missing; {path}.{name} needs the year it starts from")
-            if weights is not None:
-                total = float(expand(weights, declaration_of(Line, name), case.labels()).sum())
-                if abs(total - 1) > SUM_TOLERANCE:
-                    message = f"the weights of the series sum to {total:.10g}; they must sum to 1"
-                    found.add(f"{path}.{name}", message)
-        powers = expand(line.loadings, declaration_of(Line, "loadings"), case.labels())
-        for (name, driver), power in zip(drivers.items(), powers, strict=True):
-            if power == 0:
-                continue
-            if driver.acts_on in ("funding", "chance"):
-                found.add(
-                    f"{path}.loadings[{name}]",
-                    f"that driver acts on {driver.acts_on}; accepted: drivers of activity, "
-                    "case_mix or unit_cost",
-                )
-            floored = not driver.certain and driver.law != "lognormal"
-            if power < 0 and floored:
-                found.add(
-                    f"{path}.loadings[{name}]",
-                    f"found {power:g} on a normal index, whose inverse has an infinite mean; "
-                    "accepted: 0 or more, or give the driver a lognormal law",
-                )
+                found.attempt(_check_factors, case, noise, f"{path}.{name}.factors")
+        found.attempt(_check_series, case, line, path)
+        found.attempt(_check_loadings, case, line, f"{path}.loadings")
+
+
+def _check_volume(case: "Case", line: Line, path: str, found: Findings) -> None:
+    if (line.baseline is None) == (line.expected is None):
+        found.add(
+            path,
+            "give a baseline (an existing service) or expected (a new one), one of the two",
+        )
+    if line.expected is not None and line.growth not in (0, 0.0):
+        found.add(f"{path}.growth", "a new service states its expected activity year by year")
+    if line.exposure is not None:
+        found.attempt(_check_reference_count, case, line, path)
+    deliverer = next(p for p in case.partners if p.name == line.deliverer)
+    if deliverer.kind == "pool":
+        found.add(f"{path}.deliverer", f"{line.deliverer!r} is a pool account, which does no work")
+
+
+def _check_series(case: "Case", line: Line, path: str, found: Findings) -> None:
+    for name, weights in (("price_series", line.price_series), ("cost_series", line.cost_series)):
+        if weights is None or not found.clean(f"{path}.{name}"):
+            continue
+        if not case.price_base:
+            found.add("price_base", f"missing; {path}.{name} needs the year it starts from")
+        total = float(expand(weights, declaration_of(Line, name), case.labels()).sum())
+        if abs(total - 1) > SUM_TOLERANCE:
+            message = f"the weights of the series sum to {total:.10g}; they must sum to 1"
+            found.add(f"{path}.{name}", message)
+
+
+def _check_loadings(case: "Case", line: Line, path: str, found: Findings) -> None:
+    powers = expand(line.loadings, declaration_of(Line, "loadings"), case.labels())
+    for driver, power in zip(case.drivers, powers, strict=True):
+        if power != 0 and driver.acts_on in ("funding", "chance"):
+            found.add(
+                f"{path}[{driver.name}]",
+                f"that driver acts on {driver.acts_on}; accepted: drivers of activity, case_mix "
+                "or unit_cost",
+            )
+        if power < 0 and not driver.certain and driver.law != "lognormal":
+            found.add(
+                f"{path}[{driver.name}]",
+                f"found {power:g} on a normal index, whose inverse has an infinite mean; accepted: "
+                "0 or more, or give the driver a lognormal law",
+            )
 
 
 def _check_reference_count(case: "Case", line: Line, path: str, found: Findings) -> None:
@@ -319,15 +326,16 @@ def check_changes(case: "Case", found: Findings) -> None:
     leaving: dict[str, Any] = {}
     for change in case.changes:
         path = f"changes.{change.name}"
-        if not found.clean(path) or change.source not in lines:
+        if change.source not in lines:
             continue
         if lines[change.source].baseline is None:
             found.add(f"{path}.source", f"{change.source!r} has no baseline to take a share of")
         if change.destination == change.source:
             found.add(f"{path}.destination", "is the source itself")
-        leaving[change.source] = leaving.get(change.source, 0) + expand(
-            change.size, declaration_of(type(change), "size"), labels
-        )
+        if found.clean(f"{path}.size"):
+            leaving[change.source] = leaving.get(change.source, 0) + expand(
+                change.size, declaration_of(type(change), "size"), labels
+            )
     for name, total in leaving.items():
         if np.max(total) > 1 + SUM_TOLERANCE:
             found.add(

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from riskshare.errors import ExperienceError
 
 app = typer.Typer(
     name="riskshare",
@@ -51,6 +54,7 @@ def run(
     from riskshare.report.distribution import print_distribution
 
     loaded = rs.load_case(case)
+    _writable(out)
     with _progress() as progress:
         outcomes = rs.simulate(
             loaded, samples=samples, seed=seed, sampler=sampler, progress=progress
@@ -100,15 +104,48 @@ def settle(
     from riskshare.report.statement import print_statement
 
     loaded = rs.load_case(case)
+    _writable(out)
     experience = rs.read_actuals(loaded, actuals, drivers=drivers)
     balances = None if opening is None else read_opening(opening)
-    result = rs.settle(loaded, experience, missing=missing, opening=balances)
+    try:
+        result = rs.settle(loaded, experience, missing=missing, opening=balances)
+    except rs.ExperienceError as error:
+        raise _in_files(error, actuals, drivers, opening) from None
     print_statement(Console(width=None if sys.stdout.isatty() else 132), loaded, result)
     if out is not None:
         from riskshare.files.results import write_settlement
 
         for path in write_settlement(out, result):
             typer.echo(f"wrote {path}")
+
+
+def _writable(out: Path | None) -> None:
+    """Make the folder for results before any work is done for it."""
+    if out is not None:
+        from riskshare.files.results import make_folder
+
+        make_folder(out)
+
+
+def _in_files(
+    error: "ExperienceError", actuals: Path, drivers: Path | None, opening: Path | None
+) -> "ExperienceError":
+    """Return the error as somebody at the command line needs it: file first, options by name."""
+    from riskshare.errors import ExperienceError, Problem
+
+    problems = []
+    for problem in error.problems:
+        if problem.path.startswith(("driver_index", "members", "quality")):
+            file = f"{drivers}: " if drivers else "--drivers FILE: "
+        elif problem.path.startswith("opening"):
+            file = f"{opening}: " if opening else "--opening FILE: "
+        else:
+            file = f"{actuals}: "
+        message = problem.message.replace('missing="plan"', "--missing plan").replace(
+            "opening = closing of their settlement", "--opening FILE, the closing.csv of theirs"
+        )
+        problems.append(Problem(f"{file}{problem.path}", message))
+    return ExperienceError(problems)
 
 
 @contextmanager
@@ -123,7 +160,8 @@ def _progress() -> Iterator[Any]:
         TextColumn("{task.completed:,.0f} samples"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("simulating", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -137,6 +175,3 @@ def main() -> None:
     except RiskshareError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was written", err=True)
-        raise SystemExit(130) from None

@@ -14,7 +14,7 @@ from riskshare.files.atomic import replacing
 
 def write_run(folder: Path, outcomes: xr.Dataset, table: xr.Dataset) -> list[Path]:
     """Write ``outcomes.nc`` and ``summary.csv`` into a folder, made if need be."""
-    _make(folder)
+    make_folder(folder)
     return [
         _write_netcdf(folder / "outcomes.nc", outcomes),
         _write_rows(folder / "summary.csv", summary_rows(table)),
@@ -23,7 +23,7 @@ def write_run(folder: Path, outcomes: xr.Dataset, table: xr.Dataset) -> list[Pat
 
 def write_settlement(folder: Path, result: xr.Dataset) -> list[Path]:
     """Write ``settlement.nc``, ``postings.csv``, ``positions.csv`` and ``closing.csv``."""
-    _make(folder)
+    make_folder(folder)
     paths = [
         _write_netcdf(folder / "settlement.nc", result),
         _write_rows(folder / "postings.csv", _posting_rows(result)),
@@ -35,7 +35,8 @@ def write_settlement(folder: Path, result: xr.Dataset) -> list[Path]:
     return paths
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder for results, or say why it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

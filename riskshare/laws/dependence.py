@@ -61,7 +61,7 @@ def cholesky(correlation: ArrayLike) -> NDArray[np.float64]:
     smallest = float(np.linalg.eigvalsh(matrix)[0])
     if not smallest > SMALLEST_EIGENVALUE:
         raise ValueError(
-            f"correlation is not positive definite: its smallest eigenvalue is {smallest:.3g}; "
+            f"the matrix is not positive definite: its smallest eigenvalue is {smallest:.3g}; "
             "bring the correlations closer to zero"
         )
     return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)

@@ -14,9 +14,17 @@ from riskshare.bind import bind
 from riskshare.case import Case
 from riskshare.names import ALL_YEARS
 from riskshare.report.money import MoneyFormat, readable
+from riskshare.report.whole import natural_width, print_whole
 
-_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _TAIL = 0.95
+
+_COLUMNS = (
+    ("mean", "±", "sd", "5 %", "25 %", "50 %", "75 %", "95 %", "P(deficit)", "±%", "TVaR 95", "±T"),
+    ("mean", "±", "sd", "5 %", "50 %", "95 %", "P(deficit)", "TVaR 95"),
+    ("mean", "±", "5 %", "95 %", "P(deficit)", "TVaR 95"),
+    ("mean", "5 %", "P(deficit)"),
+)
+"""Columns of a partner's table, from the fullest; the first that fits the screen is used."""
 
 
 def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
@@ -29,13 +37,17 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
         f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; {unit.unit}, nominal. "
         "Position: what a partner receives, less what it pays and what its activity costs."
     )
+    if case.description:
+        console.print(case.description)
     console.print()
     names = _reported(table)
+    titles = {partner.name: partner.title for partner in case.partners}
     for name in names:
-        console.print(_headline(table, name, unit), soft_wrap=True)
+        console.print(_headline(table, name, titles.get(name, ""), unit))
+    columns = _fitting(console, table, names, unit)
     for name in names:
         console.print()
-        console.print(_partner_table(table, name, unit))
+        print_whole(console, _partner_table(table, name, unit, columns))
     console.print(
         Text(
             "± Monte Carlo standard error. sd: standard deviation. 5 % ... 95 %: quantiles. "
@@ -46,7 +58,7 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
     )
     for part in _budgets(case):
         console.print()
-        console.print(part)
+        print_whole(console, part)
     if case.assumptions:
         console.print()
         console.print(_assumptions(case))
@@ -66,13 +78,14 @@ def _reported(table: xr.Dataset) -> list[str]:
     return names
 
 
-def _headline(table: xr.Dataset, name: str, unit: MoneyFormat) -> Text:
+def _headline(table: xr.Dataset, name: str, title: str, unit: MoneyFormat) -> Text:
     at = table.sel(partner=name, year=ALL_YEARS)
     mean = float(at.position_mean)
     low = float(at.position_quantile.sel(level=0.05))
     word = "surplus" if mean >= 0 else "deficit"
     text = Text()
-    text.append(f"{name}: ", style="bold")
+    text.append(name, style="bold")
+    text.append(f" ({title}): " if title else ": ")
     text.append(f"expected {word} of {unit.spoken(abs(mean))} over all years; ")
     text.append(f"in 1 of 20 outcomes {unit.spoken(low)} or worse")
     turnover = float(at.turnover) if "turnover" in at.coords else float("nan")
@@ -94,31 +107,49 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _partner_table(table: xr.Dataset, name: str, unit: MoneyFormat) -> Table:
+def _fitting(
+    console: Console, table: xr.Dataset, names: list[str], unit: MoneyFormat
+) -> tuple[str, ...]:
+    """Return the fullest columns with which every partner's table fits the screen."""
+    for columns in _COLUMNS:
+        tables = [_partner_table(table, name, unit, columns) for name in names]
+        if all(natural_width(console, shown) <= console.width for shown in tables):
+            return columns
+    return _COLUMNS[-1]
+
+
+def _partner_table(
+    table: xr.Dataset, name: str, unit: MoneyFormat, columns: tuple[str, ...]
+) -> Table:
     at = table.sel(partner=name)
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    shown.add_column(Text(f"{name}, {unit.unit}", style="bold"))
-    for head in ("mean", "±", "sd", *(f"{100 * level:g} %" for level in _LEVELS)):
-        shown.add_column(head, justify="right")
-    for head in ("P(deficit)", "±", "TVaR 95", "±"):
-        shown.add_column(head, justify="right")
-    for year in table.year.values:
-        row = at.sel(year=year)
-        chance = float(row.position_probability_of_deficit)
-        chance_error = float(row.position_probability_of_deficit_error)
-        tail = row.sel(level=_TAIL)
-        shown.add_row(
-            "all years" if year == ALL_YEARS else str(year),
-            unit.plain(float(row.position_mean)),
-            _error(unit, float(row.position_mean_error)),
-            unit.plain(float(row.position_standard_deviation)),
-            *(unit.plain(float(row.position_quantile.sel(level=level))) for level in _LEVELS),
-            _percent(chance),
-            _small(100 * chance_error, 2),
-            unit.plain(float(tail.position_tail_value_at_risk)),
-            _error(unit, float(tail.position_tail_value_at_risk_error)),
-        )
+    shown.add_column(Text(f"{name}, {unit.unit}", style="bold"), no_wrap=True)
+    for column in columns:
+        shown.add_column("±" if column.startswith("±") else column, justify="right", no_wrap=True)
+    years = table.year.values[:1] if len(table.year) == 2 else table.year.values
+    for year in years:
+        cells = _cells(at.sel(year=year), unit)
+        label = "all years" if year == ALL_YEARS else str(year)
+        shown.add_row(label, *(cells[column] for column in columns))
     return shown
+
+
+def _cells(row: xr.Dataset, unit: MoneyFormat) -> dict[str, str]:
+    """Return what one row may show, by column."""
+    tail = row.sel(level=_TAIL)
+    quantiles = {
+        f"{100 * level:g} %": unit.plain(float(row.position_quantile.sel(level=level)))
+        for level in (0.05, 0.25, 0.5, 0.75, 0.95)
+    }
+    return quantiles | {
+        "mean": unit.plain(float(row.position_mean)),
+        "±": _error(unit, float(row.position_mean_error)),
+        "sd": unit.plain(float(row.position_standard_deviation)),
+        "P(deficit)": _percent(float(row.position_probability_of_deficit)),
+        "±%": _small(100 * float(row.position_probability_of_deficit_error), 2),
+        "TVaR 95": unit.plain(float(tail.position_tail_value_at_risk)),
+        "±T": _error(unit, float(tail.position_tail_value_at_risk_error)),
+    }
 
 
 def _error(unit: MoneyFormat, amount: float) -> str:
@@ -135,6 +166,8 @@ def _small(error: float, places: int) -> str:
 def _budgets(case: Case) -> Iterator[Table]:
     for name, steps in bind(case).bridges.items():
         totals = sum(steps.values())
+        contract, _, label = name.partition(".")
+        budget = next(b for b in case.contract(contract).budgets if b.name == label)
         unit = readable(case.currency, [float(v) for v in totals])  # type: ignore[union-attr]  # an array
         shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         shown.add_column(Text(f"budget {name}, {unit.unit}", style="bold"))
@@ -142,6 +175,8 @@ def _budgets(case: Case) -> Iterator[Table]:
             shown.add_column(year, justify="right")
         for step, values in steps.items():
             shown.add_row(step, *(unit.plain(float(value)) for value in values))
+        if budget.count_date:
+            shown.caption = f"members counted at {budget.count_date}"
         shown.add_section()
         shown.add_row("budget", *(unit.plain(float(v)) for v in totals), style="bold")  # type: ignore[union-attr]  # an array
         yield shown

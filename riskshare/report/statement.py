@@ -1,5 +1,7 @@
 """The statement of a settlement: what each term moves, to the smallest unit, and the positions."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 from rich import box
@@ -7,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from riskshare.bind import bind
 from riskshare.case import Case
+from riskshare.contract.sharing import Pool
 from riskshare.report.money import MoneyFormat, exact
+from riskshare.report.whole import natural_width, print_whole
 
 
 def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
@@ -21,42 +26,86 @@ def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
         "- pays. Every row of postings sums to zero."
     )
     for year in settled.year.values:
-        at = settled.sel(year=year)
-        shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        shown.add_column(str(year))
-        partners = [str(name) for name in settled.partner.values]
-        for name in partners:
-            shown.add_column(name, justify="right")
-        for term in settled.term.values:
-            amounts = at.posting.sel(term=term)
-            shown.add_row(str(term), *(unit.plain(float(amounts.sel(partner=n))) for n in partners))
-        shown.add_section()
-        shown.add_row("cost", *(unit.plain(-float(at.cost.sel(partner=n))) for n in partners))
-        shown.add_row(
-            "position",
-            *(unit.plain(float(at.position.sel(partner=n))) for n in partners),
-            style="bold",
-        )
+        for shown in _postings(console, settled, str(year), unit):
+            console.print()
+            print_whole(console, shown)
+        for line in _pools(case, settled, str(year), unit):
+            console.print(line)
         console.print()
-        console.print(shown)
-        console.print()
-        console.print(_lines(settled, year, unit))
+        print_whole(console, _lines(case, settled, str(year), unit))
     filled = list(np.atleast_1d(result.attrs.get("filled_from_plan", [])))
     if filled:
         console.print()
         console.print(Text(f"Filled from plan, not actual: {', '.join(filled)}", style="bold"))
 
 
-def _lines(settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
+def _postings(
+    console: Console, settled: xr.Dataset, year: str, unit: MoneyFormat
+) -> Iterator[Table]:
+    """Yield the postings of a year, partners side by side as far as the screen goes."""
+    partners = [str(name) for name in settled.partner.values]
+    taken = len(partners)
+    while taken > 1:
+        first = _posting_table(settled, year, partners[:taken], unit)
+        if natural_width(console, first) <= console.width:
+            break
+        taken -= 1
+    for start in range(0, len(partners), taken):
+        yield _posting_table(settled, year, partners[start : start + taken], unit)
+
+
+def _posting_table(settled: xr.Dataset, year: str, partners: list[str], unit: MoneyFormat) -> Table:
     at = settled.sel(year=year)
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    shown.add_column("line")
+    shown.add_column(year, no_wrap=True)
+    for name in partners:
+        shown.add_column(name, justify="right", no_wrap=True)
+    for term in settled.term.values:
+        amounts = at.posting.sel(term=term)
+        shown.add_row(str(term), *(unit.plain(float(amounts.sel(partner=n))) for n in partners))
+    shown.add_section()
+    shown.add_row("cost", *(unit.plain(-float(at.cost.sel(partner=n))) for n in partners))
+    shown.add_row(
+        "position", *(unit.plain(float(at.position.sel(partner=n))) for n in partners), style="bold"
+    )
+    return shown
+
+
+def _pools(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Iterator[str]:
+    """Yield how each pool's result came about: budget, outlay, and what was shared."""
+    bound = bind(case)
+    place = case.labels()["year"].index(year)
+    for contract in case.contracts:
+        for term in contract.terms:
+            if not isinstance(term, Pool) or (contract.years and year not in contract.years):
+                continue
+            budget = next(b for b in contract.budgets if b.name == term.budget)
+            at = settled.posting.sel(year=year, partner=term.holder)
+            outlay = -sum(float(at.sel(term=f"{contract.name}.{name}")) for name in term.against)
+            text = f"{contract.name}.{term.label}: outlay of {term.holder} {unit.plain(outlay)}"
+            if budget.rebase != "actual":
+                planned = sum(
+                    float(step[place])
+                    for step in bound.bridges[f"{contract.name}.{budget.name}"].values()
+                )
+                text += f", budget {unit.plain(planned)}: result {unit.plain(planned - outlay)}"
+            yield f"{text}, shared by the {term.key} key"
+
+
+def _lines(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
+    at = settled.sel(year=year)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown.add_column("line", no_wrap=True)
+    for head in ("payer", "deliverer"):
+        shown.add_column(head, no_wrap=True)
     for head in ("cost", "cost released", "stranded", "lost contribution"):
-        shown.add_column(head, justify="right")
-    for line in settled.line.values:
-        row = at.sel(line=line)
+        shown.add_column(head, justify="right", no_wrap=True)
+    for line in case.lines:
+        row = at.sel(line=line.name)
         shown.add_row(
-            str(line),
+            line.name,
+            line.payer,
+            line.deliverer,
             unit.plain(float(row.line_cost)),
             unit.plain(float(row.cost_released)),
             unit.plain(float(row.stranded)),

@@ -21,6 +21,7 @@ from riskshare.names import (
     TERM,
     YEAR,
 )
+from riskshare.outcomes import digest
 
 RESERVED = frozenset(
     {SAMPLE, YEAR, LINE, PARTNER, TERM, DRIVER, POPULATION, GROUP, LEVEL, STATE, "replicate"}
@@ -62,7 +63,11 @@ def over_parameters(
             for path, array in arrays.items()
         }
         results.append(run(case.with_numbers(values)))
-    return _combine(results, dimensions, arrays)
+    found = _combine(results, dimensions, arrays)
+    # a batch is made again from the base case and the paths that were set
+    found.attrs["case_digest"] = digest(case)
+    found.attrs["parameters"] = sorted(arrays)
+    return found
 
 
 def _array(path: str, value: Any) -> xr.DataArray:
@@ -73,7 +78,10 @@ def _array(path: str, value: Any) -> xr.DataArray:
             f"{path}: found an array without names; accepted: a number, or an xarray.DataArray "
             "whose dimension says what it is, such as 'contract'"
         )
-    return xr.DataArray(float(value))
+    try:
+        return xr.DataArray(float(value))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{path}: found {value!r}; accepted: a number") from None
 
 
 def _combine(

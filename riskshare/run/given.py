@@ -228,9 +228,9 @@ def _indices(
     if "members" in arrays:
         planned = bound.plan.view.members[:, :, None]
         index[:, people] = arrays["members"] / np.where(planned > 0, planned, 1)
-    for name, who in needed_indices(case, bound).items():
+    for (name, y), who in needed_indices(case, bound).items():
         row = names.index(name)
-        for y in np.flatnonzero(np.isnan(index[:, row]).any(-1) & settled):
+        if settled[y] and np.isnan(index[y, row]).any():
             variable = "members" if people.start <= row < people.stop else "driver_index"
             label = name.removeprefix("members[").rstrip("]") if variable == "members" else name
             problems.append(
@@ -243,11 +243,11 @@ def _indices(
     return np.where(np.isnan(index), 1 - at_plan[None, :, None], index)
 
 
-def needed_indices(case: Case, bound: Bound) -> dict[str, str]:
-    """Return the indices that settling needs, and who needs each."""
+def needed_indices(case: Case, bound: Bound) -> dict[tuple[str, int], str]:
+    """Return the indices that settling needs in each year, and who needs them."""
     structure = bound.structure
     names = list(case.indices())
-    needed: dict[str, str] = {}
+    needed: dict[tuple[str, int], str] = {}
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
         needs = slot.term.needs()
         if "indices" in needs:
@@ -271,12 +271,15 @@ def needed_indices(case: Case, bound: Bound) -> dict[str, str]:
                 )
             ):
                 continue
-            needed.setdefault(names[i], name)
+            for active in np.flatnonzero(slot.active):
+                needed.setdefault((names[i], int(active)), name)
     exits = {case.lines[i].name for i in structure.cost.exit_lines}
     for change in case.changes:
         line = next(line for line in case.lines if line.name == change.source)
         if line.name in exits and line.cost.exit_basis != "realised":
-            needed.setdefault(f"delivery[{change.name}]", f"the cost of {line.name}")
-            if change.delay is not None:
-                needed.setdefault(f"delay[{change.name}]", f"the cost of {line.name}")
+            for y in range(structure.years):
+                who = f"the cost of {line.name}"
+                needed.setdefault((f"delivery[{change.name}]", y), who)
+                if change.delay is not None:
+                    needed.setdefault((f"delay[{change.name}]", y), who)
     return needed

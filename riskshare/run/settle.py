@@ -20,7 +20,10 @@ from riskshare.run.batch import over_parameters
 from riskshare.run.carried import flat, opened, state_names
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
-from riskshare.run.simulate import kept, threads
+from riskshare.run.simulate import check_finite, kept, threads
+
+NOT_REPORTED = ("cost_released", "stranded", "lost_contribution")
+"""Results that are NaN for a line whose cost is given."""
 
 
 def settle(
@@ -96,7 +99,8 @@ def _settle(
     per_unit = 10.0 ** decimals(case.currency) if given.actual else None
     arrays, closing = _run(case, bound, given, opening, keep, per_unit, workers)
     precision = str(given.activity.dtype)
-    replicate = experience["replicate"].values if "replicate" in experience else None
+    sampled = "replicate" in experience and "sample" in experience["replicate"].dims
+    replicate = experience["replicate"].values if sampled else None
     attrs = attributes(case, precision)
     if given.actual:
         attrs["rounded_to"] = 10.0 ** -decimals(case.currency)
@@ -166,7 +170,9 @@ def _run(
                 bound.structure, leaves, *part, given.settled, unit, keep=keep
             )
             closing = states if given.actual else None
-            return jax.tree.map(np.asarray, (outputs, closing))
+            outputs, closing = jax.tree.map(np.asarray, (outputs, closing))
+        check_finite({n: v for n, v in outputs.items() if n not in NOT_REPORTED}, dtype)
+        return outputs, closing
 
     starts = range(0, samples, size)
     first = block(0)

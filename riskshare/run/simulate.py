@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from riskshare.bind import Bound, bind
 from riskshare.case import Case
-from riskshare.errors import ArgumentError
+from riskshare.errors import ArgumentError, NumericalError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, outcomes_dataset
 from riskshare.program.block import pseudo_chunk, sobol_chunk
 from riskshare.run.batch import over_parameters
@@ -123,6 +123,17 @@ def draw(
         baseline volume) on (year, line, sample); ``driver_index`` on (year, driver, sample), a
         change's delivery being the driver ``delivery[<change>]``; ``members`` on (year,
         population, sample); ``replicate`` on (sample) for Sobol' runs.
+
+    Raises
+    ------
+    ArgumentError
+        For a value that means nothing, such as zero samples.
+
+    Examples
+    --------
+    >>> import riskshare as rs
+    >>> rs.draw(rs.load_case("msk-toy"), samples=64).activity.dims
+    ('year', 'line', 'sample')
     """
     sampling = sampling_of(samples, seed, sampler, replicates)
     bound = bind(case)
@@ -165,6 +176,7 @@ def run_chunks(
                 bound.structure, leaves, bits.shared, bits.of(chunk), keep=keep, dtype=dtype
             )
             outputs = jax.tree.map(np.asarray, outputs)
+        check_finite(outputs, dtype)
         if not arrays:
             arrays.update(jax.tree.map(lambda part: _space(part, sampling.samples), outputs))
         jax.tree.map(lambda whole, part: _place(whole, part, chunk), arrays, outputs)
@@ -180,6 +192,16 @@ def run_chunks(
             if progress is not None:
                 progress(done, sampling.samples)
     return arrays
+
+
+def check_finite(outputs: Any, dtype: Any) -> None:
+    """Raise `NumericalError` where a result is not finite."""
+    for part in jax.tree.leaves(outputs):
+        if not np.isfinite(part.sum(dtype=np.float64)):
+            raise NumericalError(
+                f"the case's numbers are too large for {np.dtype(dtype).name}: some results are "
+                "not finite; look for a price, volume or amount that is out of scale"
+            )
 
 
 def threads(workers: int | None) -> int:

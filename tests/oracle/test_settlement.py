@@ -353,7 +353,7 @@ def test_a_payment_term_moved_to_a_later_phase_is_not_seen_by_sharing():
     pool = rs.Pool(
         budget="b", against=["activity-payment"], holder="payer", key="fixed", share={"provider": 1}
     )
-    with pytest.raises(rs.CaseError, match="run after it"):
+    with pytest.raises(rs.CaseError, match="a term sees earlier ones only"):
         case(terms=[late, pool], budgets=[rs.Budget(name="b")])
 
 
