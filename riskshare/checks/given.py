@@ -217,7 +217,7 @@ def _check_number(value: float, parameter: Parameter, path: str, found: Findings
     elif upper and upper < value <= 100 and parameter.unit.startswith(_QUESTIONED):
         found.add(
             path,
-            f"found {value:g}, a share of {value * 100:g} %; did you mean {value / 100:g}? "
+            f"found {value:g}, which is {value * 100:g} %; did you mean {value / 100:g}? "
             f"accepted: {_accepted(parameter)}",
         )
     elif (lower is not None and value < lower) or (upper is not None and value > upper):

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from riskshare.errors import ArgumentError
+from riskshare.errors import ArgumentError, NumericalError
 
 PRECISIONS = {"float32": np.float32, "float64": np.float64}
 
@@ -25,11 +25,31 @@ def computing_in(dtype: Any) -> AbstractContextManager[object]:
     return nullcontext()
 
 
+def too_large(dtype: Any) -> str:
+    """Return what to say where numbers do not fit a type."""
+    return (
+        f"the case's numbers are too large for {np.dtype(dtype).name}: some results are not "
+        "finite; look for a price, volume or amount that is out of scale"
+    )
+
+
 def cast(tree: Any, dtype: Any) -> Any:
-    """Return a pytree with its float64 leaves in the given type."""
+    """Return a pytree with its float64 leaves in the given type.
+
+    Raises
+    ------
+    NumericalError
+        If a number does not fit.
+    """
 
     def leaf(value: Any) -> Any:
         array = np.asarray(value)
-        return array.astype(dtype) if array.dtype == np.float64 else array
+        if array.dtype != np.float64:
+            return array
+        with np.errstate(over="ignore"):
+            narrow = array.astype(dtype)
+        if not np.isfinite(narrow).all():
+            raise NumericalError(too_large(dtype))
+        return narrow
 
     return jax.tree.map(leaf, tree)

@@ -16,7 +16,7 @@ from riskshare.errors import ArgumentError, NumericalError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, outcomes_dataset
 from riskshare.program.block import pseudo_chunk, sobol_chunk
 from riskshare.run.batch import over_parameters
-from riskshare.run.precision import cast, computing_in, dtype_of
+from riskshare.run.precision import cast, computing_in, dtype_of, too_large
 from riskshare.run.sampling import REPLICATES, Bits, Chunk, Sampling, sampling_of
 
 Progress = Callable[[int, int], None]
@@ -198,10 +198,7 @@ def check_finite(outputs: Any, dtype: Any) -> None:
     """Raise `NumericalError` where a result is not finite."""
     for part in jax.tree.leaves(outputs):
         if not np.isfinite(part.sum(dtype=np.float64)):
-            raise NumericalError(
-                f"the case's numbers are too large for {np.dtype(dtype).name}: some results are "
-                "not finite; look for a price, volume or amount that is out of scale"
-            )
+            raise NumericalError(too_large(dtype))
 
 
 def threads(workers: int | None) -> int:

@@ -176,7 +176,7 @@ def test_a_missing_file_and_a_directory_are_one_line(tmp_path):
             "share = 0.5",
             "share = 50",
             "msk.stranded-support.share",
-            "found 50, a share of 5000 %; did you mean 0.5?",
+            "found 50, which is 5000 %; did you mean 0.5?",
         ),
         (
             "influence = { acute = 0.3, commissioner = 0.1",

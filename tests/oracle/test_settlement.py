@@ -1,9 +1,22 @@
 """Settlement of actuals: rounding, missing and wrong rows, carried balances, scopes and phases."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
-from builders import MSK_ACTUAL, actuals, balanced, behaviour, case, line, msk_toy, paid, partner
+from builders import (
+    MSK_ACTUAL,
+    actuals,
+    balanced,
+    behaviour,
+    case,
+    line,
+    msk_toy,
+    paid,
+    partner,
+    years,
+)
 
 import riskshare as rs
 
@@ -381,3 +394,55 @@ def test_parameters_by_path_settle_a_case_at_other_numbers():
     outcomes = rs.settle(of, actuals(of, 10_500.0), parameters={"c.marginal-rate.rate": rates})
     found = outcomes.posting.sel(term="c.marginal-rate", partner="provider").values.ravel()
     np.testing.assert_array_equal(found, [100_000, 200_000, 500_000])
+
+
+def yearly(count=2):
+    """The same support of one line, agreed anew in a second contract for the second year."""
+    changes = [rs.Change(name="x", owner="payer", source="spells", size=0.1)]
+    support = rs.StrandedSupport(share=0.5, of="value removed", basis="planned")
+    contracts = [
+        rs.Contract(name=f"c{i}", years=[year.label], terms=[rs.Block(), support])
+        for i, year in enumerate(years(count))
+    ]
+    return case(count=count, changes=changes, contracts=contracts)
+
+
+def test_a_line_may_be_supported_by_another_contract_in_another_year():
+    of = yearly()
+    outcomes = rs.settle(of, actuals(of, [[9000.0], [9000.0]]))
+    paid_by = outcomes.posting.sel(partner="provider", sample=0)
+    for i, year in enumerate(of.labels()["year"]):
+        assert float(paid_by.sel(term=f"c{i}.stranded-support", year=year)) == 1e6
+        assert float(paid_by.sel(term=f"c{1 - i}.stranded-support", year=year)) == 0
+
+
+def test_a_line_is_supported_once_in_a_year():
+    of = yearly()
+    again = [dataclasses.replace(contract, years=None) for contract in of.contracts]
+    with pytest.raises(rs.CaseError, match=r"support paid twice: c0\.stranded-support"):
+        dataclasses.replace(of, contracts=again)
+
+
+def test_a_pool_asks_for_drivers_in_the_years_of_its_contract_alone():
+    demand = rs.Driver(
+        name="demand", acts_on="activity", law="normal", sd=0.1, influence={"provider": 1.0}
+    )
+    pool = rs.Pool(budget="b", against=["activity-payment"], holder="payer", key="influence")
+    contract = rs.Contract(
+        name="c",
+        years=["2018/19"],
+        budgets=[rs.Budget(name="b")],
+        terms=[rs.ActivityPayment(), pool],
+    )
+    of = case(
+        [line(loadings={"demand": 1.0})],
+        count=2,
+        drivers=[demand],
+        residual_key={"payer": 1.0},
+        contracts=[contract],
+    )
+    given = actuals(of, [[9000.0], [9000.0]], drivers={"demand": [0.9, np.nan]})
+    outcomes = rs.settle(of, given)
+    assert paid(outcomes, "pool") == pytest.approx(2e6)
+    with pytest.raises(rs.ExperienceError, match=r"driver_index\[demand, 2018/19\]"):
+        rs.settle(of, actuals(of, [[9000.0], [9000.0]], drivers={"demand": [np.nan, 0.9]}))
