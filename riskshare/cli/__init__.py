@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from riskshare.errors import ExperienceError
 
 app = typer.Typer(
@@ -48,8 +50,6 @@ def run(
     out: OutOption = None,
 ) -> None:
     """Simulate a case and print how each partner's result is distributed."""
-    from rich.console import Console
-
     import riskshare as rs
     from riskshare.report.distribution import print_distribution
 
@@ -60,7 +60,7 @@ def run(
             loaded, samples=samples, seed=seed, sampler=sampler, progress=progress
         )
     table = rs.summarise(outcomes)
-    print_distribution(Console(width=None if sys.stdout.isatty() else 132), loaded, table)
+    print_distribution(_screen(), loaded, table)
     if out is not None:
         from riskshare.files.results import write_run
 
@@ -97,8 +97,6 @@ def settle(
     out: OutOption = None,
 ) -> None:
     """Settle a case on what really happened and print the statement."""
-    from rich.console import Console
-
     import riskshare as rs
     from riskshare.files.actuals import read_opening
     from riskshare.report.statement import print_statement
@@ -111,12 +109,19 @@ def settle(
         result = rs.settle(loaded, experience, missing=missing, opening=balances)
     except rs.ExperienceError as error:
         raise _in_files(error, actuals, drivers, opening) from None
-    print_statement(Console(width=None if sys.stdout.isatty() else 132), loaded, result)
+    print_statement(_screen(), loaded, result)
     if out is not None:
         from riskshare.files.results import write_settlement
 
         for path in write_settlement(out, result):
             typer.echo(f"wrote {path}")
+
+
+def _screen() -> "Console":
+    """Return standard output; 132 columns wide where it is not a terminal."""
+    from riskshare.report.whole import screen
+
+    return screen(sys.stdout, None if sys.stdout.isatty() else 132)
 
 
 def _writable(out: Path | None) -> None:

@@ -6,6 +6,7 @@ each term with what uses it (measured 2.2 times faster).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import jax.numpy as jnp
 from jax import Array
@@ -26,6 +27,8 @@ class Transfer:
     amount: Float[Array, "part sample"]
     to: Float[Array, "partner part"]
     from_: Float[Array, "partner part"]
+    parts: Literal["whole", "line", "index"] = "whole"
+    """What its parts are: lines of the term, the case's indices, or one amount."""
 
     def posting(self) -> Float[Array, "partner sample"]:
         """Money by partner, positive where it receives."""
@@ -70,7 +73,7 @@ def per_line(
     from_: Float[Array, "partner line"],
 ) -> Transfer:
     """Transfer an amount of each line from its payer to its deliverer."""
-    return Transfer(amount, to, from_)
+    return Transfer(amount, to, from_, "line")
 
 
 def single(

@@ -115,7 +115,7 @@ class Pool(AbstractTerm):
             effects = year.split(self.lines).controlled()
             key = year.residual_key
             everyone = jnp.broadcast_to(key[:, None], (len(key), len(effects)))
-            by_driver = Transfer(effects, everyone, year.influence)
+            by_driver = Transfer(effects, everyone, year.influence, "index")
             return (single(shared, key, self.holder), by_driver), state
         if self.loss_share is None:
             return (single(shared, self.share, self.holder),), state

@@ -144,4 +144,5 @@ def settle_block(
         like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
         carried = initial_carried(structure, leaves.yearly, like)
     outputs, states = settle_years(structure, leaves, experience, carried, settled, per_unit)
-    return {name: outputs[name] for name in keep}, states
+    reported = keep if per_unit is None else (*keep, "moved")
+    return {name: outputs[name] for name in reported}, states

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from riskshare.bind.leaves import BoundTerm, Leaves, Structure, World, Yearly
 from riskshare.contract.cost import CostState, LineCost, initial_state, settle_cost
 from riskshare.contract.divisia import Split, SplitInputs, split_value
-from riskshare.contract.ledger import PRECISION, Ledger
+from riskshare.contract.ledger import PRECISION, Ledger, Transfer
 from riskshare.contract.term import YearView
 from riskshare.program.experience import Experience, delivered, members_index
 
@@ -72,8 +72,15 @@ def settle_year(
         )
     view = _view(structure, world, yearly, experience, line_cost, amount)
     ledger, states = Ledger(), {}
+    moved: dict[str, Any] = {}
     for name, slot in zip(structure.term_names, yearly.terms, strict=True):
-        posting, states[name] = _post(slot, view, ledger, carried.terms[name], per_unit)
+        transfers, states[name] = slot.term.settle(view, ledger, carried.terms[name])
+        posting = _posting(slot, view, transfers, per_unit)
+        if per_unit is not None:
+            moved[name] = {
+                f"{i} {t.parts}": (_rounded(t.amount, per_unit) * slot.active, t.to, t.from_)
+                for i, t in enumerate(transfers)
+            }
         ledger = ledger.post(name, posting)
     cost = jnp.matmul(world.deliverer, line_cost.cost, precision=PRECISION) + yearly.running_cost
     if per_unit is not None:
@@ -94,6 +101,7 @@ def settle_year(
     if per_unit is not None:
         for name in ("received", "paid", "position"):
             outputs[name] = _rounded(outputs[name], per_unit)
+        outputs["moved"] = moved
     return outputs, Carried(cost_state, states)
 
 
@@ -114,18 +122,15 @@ def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
     )
 
 
-def _post(
-    slot: BoundTerm, view: YearView, ledger: Ledger, state: Any, per_unit: Array | None
-) -> tuple[Float[Array, "partner sample"], Any]:
-    transfers, after = slot.term.settle(view, ledger, state)
-    activity = view.activity
-    nothing = jnp.zeros((len(view.residual_key), activity.shape[-1]), activity.dtype)
+def _posting(
+    slot: BoundTerm, view: YearView, transfers: tuple[Transfer, ...], per_unit: Array | None
+) -> Float[Array, "partner sample"]:
+    start = jnp.zeros((view.deliverer.shape[0], view.activity.shape[-1]), view.activity.dtype)
     if per_unit is None:
-        return sum((transfer.posting() for transfer in transfers), nothing) * slot.active, after
+        return sum((transfer.posting() for transfer in transfers), start) * slot.active
     residue = slot.term.residue_key(view) if slot.residue is None else slot.residue
-    rounded = (transfer.rounded_posting(per_unit, residue) for transfer in transfers)
-    units = sum(rounded, nothing)
-    return units * slot.active / per_unit, after
+    units = sum((t.rounded_posting(per_unit, residue) for t in transfers), start)
+    return units * slot.active / per_unit
 
 
 def _view(

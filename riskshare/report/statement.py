@@ -29,6 +29,8 @@ def print_statement(console: Console, case: Case, result: xr.Dataset) -> None:
         for shown in _postings(console, settled, str(year), unit):
             console.print()
             print_whole(console, shown)
+        console.print()
+        print_whole(console, _moves(settled, str(year), unit))
         for line in _pools(case, settled, str(year), unit):
             console.print(line)
         console.print()
@@ -71,6 +73,27 @@ def _posting_table(settled: xr.Dataset, year: str, partners: list[str], unit: Mo
     return shown
 
 
+def _moves(settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
+    """Who pays whom for what: every part of every term that moved money."""
+    at = settled.sel(year=year)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown.add_column("term", no_wrap=True)
+    shown.add_column("for", no_wrap=True)
+    for head in ("from", "to"):
+        shown.add_column(head, max_width=28)  # a key of several partners takes several rows
+    shown.add_column("amount", justify="right", no_wrap=True)
+    for row in range(at.sizes["transfer"]):
+        part = at.isel(transfer=row)
+        amount = float(part.transfer)
+        if amount == 0:
+            continue
+        ends = [str(part.transfer_from.item()), str(part.transfer_to.item())]
+        payer, payee = ends if amount > 0 else ends[::-1]
+        what = str(part.transfer_part.item())
+        shown.add_row(str(part.transfer_term.item()), what, payer, payee, unit.plain(abs(amount)))
+    return shown
+
+
 def _pools(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Iterator[str]:
     """Yield how each pool's result came about: budget, outlay, and what was shared."""
     bound = bind(case)
@@ -97,16 +120,12 @@ def _lines(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Tab
     at = settled.sel(year=year)
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     shown.add_column("line", no_wrap=True)
-    for head in ("payer", "deliverer"):
-        shown.add_column(head, no_wrap=True)
     for head in ("cost", "cost released", "stranded", "lost contribution"):
         shown.add_column(head, justify="right", no_wrap=True)
     for line in case.lines:
         row = at.sel(line=line.name)
         shown.add_row(
             line.name,
-            line.payer,
-            line.deliverer,
             unit.plain(float(row.line_cost)),
             unit.plain(float(row.cost_released)),
             unit.plain(float(row.stranded)),

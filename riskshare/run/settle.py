@@ -21,6 +21,7 @@ from riskshare.run.carried import flat, opened, state_names
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import check_finite, kept, threads
+from riskshare.run.transfers import with_transfers
 
 NOT_REPORTED = ("cost_released", "stranded", "lost_contribution")
 """Results that are NaN for a line whose cost is given."""
@@ -64,8 +65,10 @@ def settle(
     Returns
     -------
     xarray.Dataset
-        The schema of `riskshare.simulate`, over the settled years, with ``closing`` on (year,
-        state, sample) for actuals.
+        The schema of `riskshare.simulate`, over the settled years. For actuals also ``closing`` on
+        (year, state, sample), and ``transfer`` on (year, transfer): what each term moves, part by
+        part, with the coordinates ``transfer_term``, ``transfer_part`` (a line or an index),
+        ``transfer_from`` and ``transfer_to``; money before the residue of rounding.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def _settle(
     given = read_experience(case, bound, experience, missing)
     _check_years(case, bound, given, opening)
     per_unit = 10.0 ** decimals(case.currency) if given.actual else None
-    arrays, closing = _run(case, bound, given, opening, keep, per_unit, workers)
+    arrays, closing, moved = _run(case, bound, given, opening, keep, per_unit, workers)
     precision = str(given.activity.dtype)
     sampled = "replicate" in experience and "sample" in experience["replicate"].dims
     replicate = experience["replicate"].values if sampled else None
@@ -106,7 +109,8 @@ def _settle(
         attrs["rounded_to"] = 10.0 ** -decimals(case.currency)
         attrs["filled_from_plan"] = given.filled
     carried = None if closing is None else (state_names(case, bound), closing)
-    return outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
+    result = outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
+    return result if moved is None else with_transfers(result, case, bound, moved, given.settled)
 
 
 def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:
@@ -146,8 +150,11 @@ def _run(
     keep: tuple[str, ...],
     per_unit: float | None,
     workers: int | None,
-) -> tuple[dict[str, Any], Any]:
-    """Settle in blocks of one shape, so that another sample count never recompiles."""
+) -> tuple[dict[str, Any], Any, Any]:
+    """Settle in blocks of one shape, so that another sample count never recompiles.
+
+    Returns results, and of actuals the closing balances and what each term moved.
+    """
     dtype = given.activity.dtype
     leaves = cast(bound.numbers, dtype)
     samples = given.activity.shape[-1]
@@ -178,11 +185,12 @@ def _run(
     first = block(0)
     with ThreadPoolExecutor(threads(workers)) as pool:
         parts = [first, *pool.map(block, starts[1:])]
+    moved = first[0].pop("moved", None)
     arrays = jax.tree.map(
         lambda *leaves: np.concatenate(leaves, axis=-1)[..., :samples], *(p[0] for p in parts)
     )
     closing = flat(first[1]) if given.actual else None
-    return arrays, closing if closing is not None and closing.size else None
+    return arrays, closing if closing is not None and closing.size else None, moved
 
 
 def _block(leaf: Any, start: int, size: int) -> Any:

@@ -87,3 +87,29 @@ def test_received_paid_and_cost_make_the_position(toy):
     assert float(outcomes.paid.sel(partner="acute")) == 168_000
     assert float(outcomes.cost.sel(partner="acute")) == 16_800_000 - 756_000
     assert balanced(outcomes)
+
+
+def test_the_statement_names_payer_and_payee_line_by_line():
+    toy = msk_toy()
+    outcomes = rs.settle(toy, actuals(toy, MSK_ACTUAL)).isel(year=0)
+    rows = {
+        (str(term), str(part)): (str(payer), str(payee), float(amount))
+        for term, part, payer, payee, amount in zip(
+            outcomes.transfer_term.values,
+            outcomes.transfer_part.values,
+            outcomes.transfer_from.values,
+            outcomes.transfer_to.values,
+            outcomes.transfer.values,
+            strict=True,
+        )
+    }
+
+    def posting(part):
+        return next(row for (term, what), row in rows.items() if (term.split(".")[1], what) == part)
+
+    assert posting(("block", "triage")) == ("commissioner", "community", 780_000.0)
+    assert posting(("marginal-rate", "outpatients")) == ("commissioner", "acute", 72_000.0)
+    assert posting(("marginal-rate", "inpatients")) == ("commissioner", "acute", -240_000.0)
+    payer, payee, shared = posting(("pool", ""))
+    assert (payer, shared) == ("commissioner", 168_000.0)
+    assert payee == "commissioner 35 %, acute 40 %, community 25 %"

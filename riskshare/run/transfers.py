@@ -1,0 +1,73 @@
+"""What each term of a settlement moves, part by part: from whom, to whom, for which line."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from riskshare.bind import Bound
+from riskshare.case import Case
+
+
+def with_transfers(
+    result: xr.Dataset, case: Case, bound: Bound, moved: Any, settled: NDArray[np.bool_]
+) -> xr.Dataset:
+    """Return a settlement with ``transfer`` on (year, transfer), and what its rows are.
+
+    Parameters
+    ----------
+    moved
+        By term and part: amounts (year, part, 1) and keys (year, partner, part), or keys without a
+        year where they hold for all.
+    settled
+        Which years to hold.
+    """
+    terms: list[str] = []
+    parts: list[str] = []
+    amounts: list[NDArray[Any]] = []
+    to: list[list[str]] = []
+    from_: list[list[str]] = []
+    structure = bound.structure
+    for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
+        for label, (amount, to_key, from_key) in sorted(moved[name].items()):
+            items = _items(case, bound, slot.term, label.partition(" ")[2])
+            for k in range(amount.shape[1]):
+                terms.append(name)
+                parts.append(items[k] if items else "")
+                amounts.append(amount[settled, k, 0])
+                to.append([_named(case, key) for key in to_key[settled][:, :, k]])
+                from_.append([_named(case, key) for key in from_key[settled][:, :, k]])
+    dims = ("year", "transfer")
+    money = np.array(amounts).T.reshape(int(settled.sum()), len(terms))
+    labelled = result.assign_coords(
+        transfer_from=(dims, np.array(from_).T.reshape(money.shape)),
+        transfer_to=(dims, np.array(to).T.reshape(money.shape)),
+        transfer_term=("transfer", np.array(terms, dtype=str)),
+        transfer_part=("transfer", np.array(parts, dtype=str)),
+    )
+    labelled["transfer"] = xr.DataArray(money, dims=dims, attrs=_TRANSFER)
+    return labelled
+
+
+_TRANSFER = {"long_name": "money that a part of a term moves from one key to another"}
+
+
+def _items(case: Case, bound: Bound, term: Any, kind: str) -> list[str]:
+    """Return the names of a transfer's parts; none where it is one amount."""
+    if kind == "line":
+        return [case.lines[i].name for i in term.lines]
+    if kind == "index":
+        structure = bound.structure
+        controlled = structure.drivers + structure.populations + structure.changes
+        return list(case.indices())[:controlled]
+    return []
+
+
+def _named(case: Case, key: NDArray[Any]) -> str:
+    """Return whom a key names: a partner, or partners with their shares."""
+    names = [partner.name for partner in case.partners]
+    shares = [(name, share) for name, share in zip(names, key, strict=True) if share]
+    if len(shares) == 1:
+        return shares[0][0]
+    return ", ".join(f"{name} {100 * share:.4g} %" for name, share in shares)
