@@ -80,14 +80,16 @@ def _moves(settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
     shown.add_column("term", no_wrap=True)
     shown.add_column("for", no_wrap=True)
     for head in ("from", "to"):
-        shown.add_column(head, max_width=28)  # a key of several partners takes several rows
+        shown.add_column(head)  # a key of several partners takes a row for each
     shown.add_column("amount", justify="right", no_wrap=True)
     for row in range(at.sizes["transfer"]):
         part = at.isel(transfer=row)
         amount = float(part.transfer)
         if amount == 0:
             continue
-        ends = [str(part.transfer_from.item()), str(part.transfer_to.item())]
+        ends = [
+            str(end.item()).replace(", ", "\n") for end in (part.transfer_from, part.transfer_to)
+        ]
         payer, payee = ends if amount > 0 else ends[::-1]
         what = str(part.transfer_part.item())
         shown.add_row(str(part.transfer_term.item()), what, payer, payee, unit.plain(abs(amount)))
