@@ -1,4 +1,3 @@
-import importlib.util
 import pathlib
 import tempfile
 
@@ -9,10 +8,7 @@ from hypothesis import strategies as st
 import riskshare as rs
 from riskshare.testing import FAMILY, cases
 
-WRITTEN = all(importlib.util.find_spec(f"riskshare.files.{m}") for m in ("load", "save"))
 
-
-@pytest.mark.skipif(not WRITTEN, reason="riskshare.files.load and save are not there yet")
 @pytest.mark.parametrize("structure", FAMILY)
 @settings(max_examples=4)
 @given(data=st.data())
