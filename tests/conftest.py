@@ -1,4 +1,8 @@
+import jax
 from hypothesis import HealthCheck, Phase, settings
+
+# a promotion nobody wrote is a mistake, such as float64 creeping into a float32 kernel
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 settings.register_profile(
     "riskshare",

@@ -84,23 +84,27 @@ def split_value(inputs: SplitInputs) -> Split:
         [
             zero_members[:, None],
             jnp.broadcast_to(
-                (inputs.deliveries <= 0).astype(price.dtype)[None],
+                _flag(inputs.deliveries <= 0, price)[None],
                 (len(price), *inputs.deliveries.shape),
             ),
         ],
         axis=1,
     )
-    zero_chance = (chance <= 0).astype(price.dtype)
+    zero_chance = _flag(chance <= 0, price)
     zeros = zero_own + (zero_drivers + zero_chance)[:, None]
     weight = jnp.where(zeros > 0, 0, start * _log_mean_ratio(product))
     lost = jnp.where(zeros > 0, start / jnp.maximum(zeros, 1), 0)
     line_weight, line_lost = weight.sum(1), lost.sum(1)
     by_driver = _log(inputs.drivers) * _product(inputs.loadings.T, line_weight)
-    by_driver -= (inputs.drivers <= 0) * _product((inputs.loadings.T != 0) * 1.0, line_lost)
+    by_driver -= _flag(inputs.drivers <= 0, price) * _product(
+        _flag(inputs.loadings.T != 0, price), line_lost
+    )
     by_members = _log(inputs.members) * _product(inputs.exposure.T, weight[:, 0])
-    by_members -= (inputs.members <= 0) * _product((inputs.exposure.T != 0) * 1.0, lost[:, 0])
+    by_members -= _flag(inputs.members <= 0, price) * _product(
+        _flag(inputs.exposure.T != 0, price), lost[:, 0]
+    )
     by_delivery = _log(inputs.deliveries) * weight[:, 1:].sum(0)
-    by_delivery -= (inputs.deliveries <= 0) * lost[:, 1:].sum(0)
+    by_delivery -= _flag(inputs.deliveries <= 0, price) * lost[:, 1:].sum(0)
     if inputs.unplanned is not None:
         by_delivery += (extra * chance[:, None]).sum(0)
     by_chance = _log(chance) * line_weight - zero_chance * line_lost
@@ -112,6 +116,11 @@ def split_value(inputs: SplitInputs) -> Split:
         chance=(by_chance + unexplained).sum(0),
         plan=jnp.broadcast_to(start.sum() - (price * inputs.plan).sum(), inputs.value.shape[-1:]),
     )
+
+
+def _flag(condition: Array, like: Array) -> Array:
+    """One where a condition holds, in the type of another array."""
+    return condition.astype(like.dtype)
 
 
 def _log(index: Array) -> Array:
@@ -128,7 +137,7 @@ def _power(exponents: Float[Array, "line index"], index: Float[Array, "index sam
 
 
 def _count_zeros(exponents: Array, index: Array) -> Array:
-    return _product((exponents != 0) * 1.0, (index <= 0).astype(index.dtype))
+    return _product(_flag(exponents != 0, index), _flag(index <= 0, index))
 
 
 def _log_mean_ratio(product: Array) -> Array:
