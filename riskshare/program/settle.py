@@ -1,7 +1,7 @@
 """One year through cost and contract, and the years in sequence. Pure functions of arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -64,12 +64,7 @@ def settle_year(
     )
     line_cost = _given_cost(line_cost, experience)
     if per_unit is not None:
-        line_cost = LineCost(
-            _rounded(line_cost.cost, per_unit),
-            line_cost.released,
-            line_cost.stranded,
-            line_cost.removed,
-        )
+        line_cost = replace(line_cost, cost=_rounded(line_cost.cost, per_unit))
     view = _view(structure, world, yearly, experience, line_cost, amount)
     ledger, states = Ledger(), {}
     moved: dict[str, Any] = {}
@@ -114,11 +109,11 @@ def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
     if given is None:
         return line_cost
     known = ~jnp.isnan(given)
-    return LineCost(
-        jnp.where(known, given, line_cost.cost),
-        jnp.where(known, jnp.nan, line_cost.released),
-        jnp.where(known, jnp.nan, line_cost.stranded),
-        line_cost.removed,
+    return replace(
+        line_cost,
+        cost=jnp.where(known, given, line_cost.cost),
+        released=jnp.where(known, jnp.nan, line_cost.released),
+        stranded=jnp.where(known, jnp.nan, line_cost.stranded),
     )
 
 

@@ -18,8 +18,8 @@ def with_transfers(
     Parameters
     ----------
     moved
-        By term and part: amounts (year, part, 1) and keys (year, partner, part), or keys without a
-        year where they hold for all.
+        By term and transfer: amounts (year, part, 1), and the keys they go to and come from,
+        (year, partner, part).
     settled
         Which years to hold.
     """
