@@ -17,16 +17,35 @@ if TYPE_CHECKING:
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
     from riskshare.contract.budget import Budget as Budget
+    from riskshare.contract.marginal import Band as Band
+    from riskshare.contract.marginal import BreakGlass as BreakGlass
+    from riskshare.contract.marginal import MarginalRate as MarginalRate
+    from riskshare.contract.marginal import MarketShift as MarketShift
+    from riskshare.contract.marginal import RevenueCompensation as RevenueCompensation
+    from riskshare.contract.organisation import ControlTotalFunding as ControlTotalFunding
+    from riskshare.contract.organisation import InvestToSave as InvestToSave
+    from riskshare.contract.organisation import PerformancePayment as PerformancePayment
+    from riskshare.contract.organisation import Withhold as Withhold
     from riskshare.contract.payment import ActivityPayment as ActivityPayment
-    from riskshare.contract.payment import Band as Band
     from riskshare.contract.payment import Block as Block
-    from riskshare.contract.payment import BreakGlass as BreakGlass
     from riskshare.contract.payment import CapitatedBudget as CapitatedBudget
+    from riskshare.contract.payment import CostReimbursement as CostReimbursement
     from riskshare.contract.payment import Funding as Funding
-    from riskshare.contract.payment import MarginalRate as MarginalRate
-    from riskshare.contract.sharing import Corridor as Corridor
+    from riskshare.contract.payment import Levy as Levy
+    from riskshare.contract.protection import DeficitSupport as DeficitSupport
+    from riskshare.contract.protection import ProfitCap as ProfitCap
+    from riskshare.contract.protection import StopLoss as StopLoss
+    from riskshare.contract.protection import SurplusReturn as SurplusReturn
+    from riskshare.contract.rule import Cap as Cap
+    from riskshare.contract.rule import Corridor as Corridor
+    from riskshare.contract.rule import Gate as Gate
+    from riskshare.contract.rule import Quality as Quality
+    from riskshare.contract.rule import Scale as Scale
     from riskshare.contract.sharing import Pool as Pool
+    from riskshare.contract.sharing import Rebasing as Rebasing
+    from riskshare.contract.sharing import Truncation as Truncation
     from riskshare.contract.support import StrandedSupport as StrandedSupport
+    from riskshare.contract.term import Cash as Cash
     from riskshare.errors import ArgumentError as ArgumentError
     from riskshare.errors import CaseError as CaseError
     from riskshare.errors import ExperienceError as ExperienceError
@@ -50,26 +69,44 @@ if TYPE_CHECKING:
     from riskshare.system import Inflation as Inflation
     from riskshare.system import Line as Line
     from riskshare.system import Noise as Noise
+    from riskshare.system import OtherPosition as OtherPosition
     from riskshare.system import Partner as Partner
     from riskshare.system import Population as Population
     from riskshare.system import Released as Released
+    from riskshare.system import Score as Score
     from riskshare.system import Step as Step
+    from riskshare.system import Targeting as Targeting
     from riskshare.system import Year as Year
 
 _HOME = {
     "riskshare.case": ("Case", "Contract"),
     "riskshare.contract.budget": ("Budget",),
+    "riskshare.contract.marginal": (
+        "Band",
+        "BreakGlass",
+        "MarginalRate",
+        "MarketShift",
+        "RevenueCompensation",
+    ),
+    "riskshare.contract.organisation": (
+        "ControlTotalFunding",
+        "InvestToSave",
+        "PerformancePayment",
+        "Withhold",
+    ),
     "riskshare.contract.payment": (
         "ActivityPayment",
-        "Band",
         "Block",
-        "BreakGlass",
         "CapitatedBudget",
+        "CostReimbursement",
         "Funding",
-        "MarginalRate",
+        "Levy",
     ),
-    "riskshare.contract.sharing": ("Corridor", "Pool"),
+    "riskshare.contract.protection": ("DeficitSupport", "ProfitCap", "StopLoss", "SurplusReturn"),
+    "riskshare.contract.rule": ("Cap", "Corridor", "Gate", "Quality", "Scale"),
+    "riskshare.contract.sharing": ("Pool", "Rebasing", "Truncation"),
     "riskshare.contract.support": ("StrandedSupport",),
+    "riskshare.contract.term": ("Cash",),
     "riskshare.errors": (
         "ArgumentError",
         "CaseError",
@@ -95,10 +132,13 @@ _HOME = {
         "Inflation",
         "Line",
         "Noise",
+        "OtherPosition",
         "Partner",
         "Population",
         "Released",
+        "Score",
         "Step",
+        "Targeting",
         "Year",
     ),
 }

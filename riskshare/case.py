@@ -10,11 +10,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from riskshare.contract import accounts, payment, sharing, support  # noqa: F401  # kinds register
+from riskshare.contract import (  # noqa: F401  # kinds register
+    accounts,
+    marginal,
+    organisation,
+    payment,
+    protection,
+    sharing,
+    support,
+)
 from riskshare.contract.budget import Budget
 from riskshare.contract.term import AbstractTerm, Partner, TermLines
 from riskshare.errors import ArgumentError
-from riskshare.names import delay_name, delivery_name, members_name
+from riskshare.names import delay_name, delivery_name, members_name, other_name, quality_name
 from riskshare.parameters import (
     NO_NUMBERS,
     Declared,
@@ -42,6 +50,7 @@ from riskshare.system import (
     Lines,
     Members,
     Partners,
+    Rest,
     Series,
     Year,
 )
@@ -88,6 +97,8 @@ class Case(Declared):
         amounts are nominal money of their year.
     residual_key
         Shares of partners in what nobody controls and in line residuals.
+    deflator
+        General inflation into each year, for results in real terms.
     assumptions, sources
         Notes by path: what was never published and is assumed; where a figure comes from.
     """
@@ -115,6 +126,7 @@ class Case(Declared):
             by_year=False,
         ),
     ] = None
+    deflator: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = None
     lines: Lines = ()
     changes: Changes = ()
     contracts: Annotated[tuple[Contract, ...], Items("")] = ()
@@ -140,13 +152,19 @@ class Case(Declared):
     def indices(self) -> dict[str, AbstractIndex]:
         """Return everything that is drawn with a law and a process, by driver name.
 
-        In this order: drivers, ``members[<population>]``, ``delivery[<change>]``,
-        ``delay[<change>]`` where a change has one.
+        In this order: drivers, ``members[<population>]``, ``delivery[<change>]``, and where there
+        is one ``delay[<change>]``, ``quality[<partner>]``, ``other[<partner>]``.
         """
         found: dict[str, AbstractIndex] = {driver.name: driver for driver in self.drivers}
         found |= {members_name(p.name): p for p in self.members}
         found |= {delivery_name(change.name): change.delivery for change in self.changes}
         found |= {delay_name(c.name): c.delay for c in self.changes if c.delay is not None}
+        found |= {quality_name(p.name): p.quality for p in self.partners if p.quality is not None}
+        found |= {
+            other_name(p.name): Rest.of(p.other_position)
+            for p in self.partners
+            if p.other_position is not None
+        }
         return found
 
     def labels(self) -> dict[str, tuple[str, ...]]:
@@ -155,6 +173,7 @@ class Case(Declared):
         return {
             "year": years,
             "age": years,
+            "point": (),
             "partner": tuple(partner.name for partner in self.partners),
             "line": tuple(line.name for line in self.lines),
             "driver": tuple(driver.name for driver in self.drivers),

@@ -53,6 +53,16 @@ def delay_name(change: str) -> str:
     return f"delay[{change}]"
 
 
+def quality_name(partner: str) -> str:
+    """Return the driver that holds a partner's quality score: ``quality[<partner>]``."""
+    return f"quality[{partner}]"
+
+
+def other_name(partner: str) -> str:
+    """Return the driver of the rest of an organisation: ``other[<partner>]``."""
+    return f"other[{partner}]"
+
+
 def members_name(population: str) -> str:
     """Return the driver that holds a population's members index: ``members[<population>]``."""
     return f"members[{population}]"

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from riskshare.bind import Bound
+from riskshare.bind import Bound, targets_of
 from riskshare.case import Case
 from riskshare.names import SYSTEM
 from riskshare.parameters import declaration_of, expand
+from riskshare.plan import year_bounds
 
 OUTCOMES = (
     "received",
@@ -23,8 +24,34 @@ OUTCOMES = (
     "cost_released",
     "stranded",
     "lost_contribution",
+    "cash",
+    "underlying",
+    "other_position",
+    "saving_avoided",
+    "saving_released",
+    "saving_cash",
 )
 """Variables of an outcomes dataset."""
+
+
+def offered(bound: Bound) -> tuple[str, ...]:
+    """Return the variables that a case has something of its own to say in.
+
+    Cash equals position where no term is paid late, and so does the underlying position where
+    everything is recurrent: they are there when asked for.
+    """
+    structure, terms = bound.structure, [slot.term for slot in bound.numbers.yearly.terms]
+    silent = set()
+    if all(term.cash is None for term in terms):
+        silent.add("cash")
+    if all(term.recurrent for term in terms) and not structure.passing:
+        silent.add("underlying")
+    if not structure.others:
+        silent.add("other_position")
+    if not structure.changes:
+        silent |= set(_BY_CHANGE)
+    return tuple(name for name in OUTCOMES if name not in silent)
+
 
 _LONG_NAMES = {
     "received": "money received from terms, not negative",
@@ -36,6 +63,12 @@ _LONG_NAMES = {
     "cost_released": "cost of the activity below baseline that has gone",
     "stranded": "cost of the activity below baseline that is still there",
     "lost_contribution": "price of the activity below baseline less the cost released",
+    "cash": "money received in the year less money paid, less cost",
+    "underlying": "position without what is not recurrent",
+    "other_position": "position of the rest of the organisation, outside this case",
+    "saving_avoided": "full cost of the activity a change took out, against its not happening",
+    "saving_released": "cost that a change has really released",
+    "saving_cash": "cost released less the running cost and the cost of what replaced it",
     "activity": "activity of the year",
     "case_mix": "case mix, 1 = plan",
     "unit_cost": "full cost per case-mix unit at baseline volume",
@@ -43,7 +76,8 @@ _LONG_NAMES = {
     "members": "members of a population",
     "closing": "balance carried out of the year",
 }
-_BY_PARTNER = ("received", "paid", "cost", "position")
+_BY_PARTNER = ("received", "paid", "cost", "position", "cash", "underlying")
+_BY_CHANGE = ("saving_avoided", "saving_released", "saving_cash")
 _BY_LINE = ("line_cost", "cost_released", "stranded", "lost_contribution")
 
 
@@ -82,11 +116,30 @@ def coordinates(case: Case) -> dict[str, Any]:
         "year": list(labels["year"]),
         "partner": list(labels["partner"]),
         "kind": ("partner", [partner.kind for partner in case.partners]),
-        "target": (("year", "partner"), by_partner("target")),
+        "target": (("year", "partner"), targets_of(case)),
         "turnover": (("year", "partner"), by_partner("turnover")),
+        **_optional(case, by_partner),
         "partner_group": list(groups),
         "membership": (("partner_group", "partner"), np.stack(list(groups.values()))),
     }
+
+
+def _optional(case: Case, by_partner: Any) -> dict[str, Any]:
+    """Return the coordinates that only some cases have: duty, reserves, deflator, calendar."""
+    found: dict[str, Any] = {}
+    if any(partner.duty is not None for partner in case.partners):
+        duty = by_partner("duty")
+        found["duty"] = (("year", "partner"), np.where(np.isnan(duty), 0.0, duty))
+    reserves = [partner.opening_reserve for partner in case.partners]
+    if any(reserve is not None for reserve in reserves):
+        values = [np.nan if reserve is None else float(reserve) for reserve in reserves]
+        found["opening_reserve"] = ("partner", values)
+    if case.deflator is not None:
+        rates = expand(case.deflator, declaration_of(Case, "deflator"), case.labels())
+        found["deflator"] = (("year",), np.cumprod(1 + rates))
+    start, end = year_bounds(case)
+    found["midyear"] = (("year",), (start + end) / 2)
+    return found
 
 
 ROUNDING = 4.0
@@ -156,6 +209,10 @@ def outcomes_dataset(
             continue
         if name in _BY_PARTNER:
             variables[name] = (("year", "partner", "sample"), arrays[name])
+        elif name == "other_position":
+            variables[name] = (("year", "partner", "sample"), _spread(bound, arrays[name]))
+        elif name in _BY_CHANGE:
+            variables[name] = (("year", "change", "sample"), arrays[name])
         elif name in _BY_LINE:
             variables[name] = (("year", "line", "sample"), arrays[name])
         else:
@@ -169,6 +226,9 @@ def outcomes_dataset(
         variables["closing"] = (("year", "state", "sample"), closing[1])
     if any(name in arrays for name in _BY_LINE):
         coords["line"] = list(case.labels()["line"])
+    if any(name in arrays for name in _BY_CHANGE):
+        coords["change"] = [change.name for change in case.changes]
+        coords["owner"] = ("change", [change.owner for change in case.changes])
     if "posting" in arrays:
         coords["term"] = list(bound.structure.term_names)
     if replicate is not None:
@@ -177,6 +237,14 @@ def outcomes_dataset(
         variables, coords = (_picked(part, settled) for part in (variables, coords))
     dataset = xr.Dataset(variables, coords, dict(attrs))
     return _describe(dataset, case)
+
+
+def _spread(bound: Bound, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return other positions on all partners, NaN for those that state none."""
+    shape = (values.shape[0], bound.structure.partners, values.shape[-1])
+    spread = np.full(shape, np.nan, values.dtype)
+    spread[:, list(bound.structure.others)] = values
+    return spread
 
 
 def _picked(part: dict[str, Any], settled: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -201,7 +269,7 @@ def draws_dataset(
     names = list(case.indices())
     structure = bound.structure
     people = slice(structure.drivers, structure.drivers + structure.populations)
-    others = [i for i in range(structure.indices) if not people.start <= i < people.stop]
+    others = [i for i in range(structure.first_score) if not people.start <= i < people.stop]
     index = arrays["driver_index"]
     by_line = ("year", "line", "sample")
     variables: dict[str, Any] = {
@@ -214,14 +282,27 @@ def draws_dataset(
             index[:, people] * bound.plan.view.members[:, :, None].astype(index.dtype),
         ),
     }
+    scores = slice(structure.first_score, structure.first_score + len(structure.scored))
+    partners = [partner.name for partner in case.partners]
+    if structure.scored:
+        quality = np.full((len(index), len(partners), index.shape[-1]), np.nan, index.dtype)
+        quality[:, list(structure.scored)] = np.clip(index[:, scores], 0, 1)
+        variables["quality"] = (("year", "partner", "sample"), quality)
+    if structure.others:
+        world, yearly = bound.numbers.world, bound.numbers.yearly
+        rest = yearly.other_mean + world.other_sd * np.log(index[:, scores.stop :])
+        other = _spread(bound, rest.astype(index.dtype))
+        variables["other_position"] = (("year", "partner", "sample"), other)
     if replicate is not None:
         variables["replicate"] = ("sample", replicate)
     labels = case.labels()
-    coords = {
+    coords: dict[str, Any] = {
         "year": list(labels["year"]),
         "line": list(labels["line"]),
         "driver": [names[i] for i in others],
         "population": list(labels["population"]),
     }
+    if structure.scored or structure.others:
+        coords["partner"] = partners
     dataset = xr.Dataset(variables, coords, dict(attrs))
     return _describe(dataset, case)

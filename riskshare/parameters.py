@@ -50,6 +50,9 @@ class FrozenMap(Mapping[str, Any]):
         return type(self), (self._items,)
 
 
+FREE_LENGTH = ("age", "point")
+"""Sequences whose lists may have any length."""
+
 NO_NUMBERS = FrozenMap()
 """A mapping that gives no label a number."""
 
@@ -72,7 +75,8 @@ class Parameter:
     sums_to_one
         An axis over which the values must sum to one.
     sequence
-        What a list runs over: ``year``, or ``age`` (any length, the last entry holds for good).
+        What a list runs over: ``year``; ``age`` (any length, the last entry holds for good); or
+        ``point`` (any length, the points of a curve).
     by_year
         Whether it may vary by year.
     base
@@ -95,13 +99,33 @@ class Parameter:
     @property
     def all_axes(self) -> tuple[str, ...]:
         """Axes of the bound array, the year (or age) first where there is one."""
-        lead = ("age",) if self.sequence == "age" else (("year",) if self.by_year else ())
-        return lead + self.axes
+        if self.sequence in FREE_LENGTH:
+            return (self.sequence, *self.axes)
+        return (("year",) if self.by_year else ()) + self.axes
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice of words that changes the money, and so has no default.
+
+    Leaving it out is an error that says what each word would pay (`riskshare.checks.readings`).
+
+    Parameters
+    ----------
+    meanings
+        What each word means for deviations of 5 and 10 %, where a term's `pays` does not work it
+        out.
+    """
+
+    meanings: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A field that names other things: ``to`` is partner, line, driver, term, budget or year."""
+    """A field that names other things.
+
+    ``to`` is partner, line, driver, population, term, budget, name or year.
+    """
 
     to: str
     many: bool = False
@@ -140,11 +164,12 @@ class FieldInfo:
 
     name: str
     type: Any
-    declaration: Parameter | Reference | Items | None
+    declaration: Parameter | Reference | Items | Choice | None
     required: bool
     default: Any
 
 
+_DECLARATIONS = (Parameter, Reference, Items, Choice)
 _FIELDS: dict[type, tuple[FieldInfo, ...]] = {}
 
 
@@ -168,9 +193,7 @@ def _fields(cls: type) -> tuple[FieldInfo, ...]:
     found = []
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
-        declaration = next(
-            (m for m in _annotations(hint) if isinstance(m, (Parameter, Reference, Items))), None
-        )
+        declaration = next((m for m in _annotations(hint) if isinstance(m, _DECLARATIONS)), None)
         required = (
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         )
@@ -208,7 +231,7 @@ def _expand(
 ) -> np.ndarray[Any, Any]:
     if isinstance(given, tuple):
         lead = parameter.sequence
-        size = len(labels[lead])
+        size = len(given) if lead == "point" else len(labels[lead])
         rest = tuple(axis for axis in axes if axis != lead)
         entries = [given[min(i, len(given) - 1)] for i in range(size)]
         parts = [_expand(entry, parameter, rest, labels) for entry in entries]
@@ -266,7 +289,7 @@ def _set_label(
             at = names.index(key)
             return (*given[:at], inside(given[at], rest, sequence), *given[at + 1 :])
         return tuple(inside(item, keys, sequence) for item in given)
-    axis = next((axis for axis in axes if axis != "age" and key in labels[axis]), None)
+    axis = next((a for a in axes if a not in FREE_LENGTH and key in labels[a]), None)
     if isinstance(given, Mapping):
         own = axis_of(given, axes, labels)
         if own != axis:
@@ -280,7 +303,7 @@ def _set_label(
 
 def entry_names(given: tuple[Given, ...], sequence: str, labels: Labels) -> tuple[str, ...]:
     """Return the labels of a list's entries: years, bounds, or ages counted from 0."""
-    if sequence == "age":
+    if sequence in FREE_LENGTH:
         return tuple(map(str, range(len(given))))
     return labels[sequence]
 

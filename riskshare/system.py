@@ -10,8 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from riskshare.names import PartnerKind
-from riskshare.parameters import NO_NUMBERS, Declared, Given, Items, Parameter, Reference
+from riskshare.parameters import (
+    NO_NUMBERS,
+    Declared,
+    Given,
+    Items,
+    Labels,
+    Parameter,
+    Reference,
+    declaration_of,
+    expand,
+)
 
 _SHARE_OF_ACCOUNT = Parameter(
     "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner"
@@ -44,27 +57,6 @@ class Year(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Partner(Declared):
-    """An organisation that bears a result, a pool account, or `external`.
-
-    ``target`` is the position it must reach in each year (its control total); a deficit is a
-    position below it. ``turnover`` puts results in proportion. The last three fields belong to
-    pool accounts: the balance they start with, who funds a shortfall, who is paid what is left
-    at the end of the last year.
-    """
-
-    name: str
-    kind: PartnerKind
-    title: str = ""
-    groups: tuple[str, ...] = ()
-    target: Annotated[Given, Parameter("money per year")] = 0.0
-    turnover: Annotated[Given, Parameter("money per year", lower=0.0)] = None
-    opening_balance: Annotated[Given, Parameter("money", by_year=False)] = None
-    shortfall: Annotated[Given, _SHARE_OF_ACCOUNT] = None
-    release: Annotated[Given, _SHARE_OF_ACCOUNT] = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class AbstractIndex(Declared):
     """A number around a stated centre, drawn once, each year, or as a walk through the years.
 
@@ -90,6 +82,91 @@ class AbstractIndex(Declared):
     def certain(self) -> bool:
         """Whether it has no law and so always equals its value."""
         return self.sd is None and self.interval is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(AbstractIndex):
+    """A partner's quality score, from 0 to 1: a value, or a law around one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherPosition(Declared):
+    """The position of the rest of an organisation, outside this case.
+
+    Normal with a mean for each year and a standard deviation. It has its own place among what is
+    drawn, ``other[<partner>]``, which correlations may name.
+    """
+
+    mean: Annotated[Given, Parameter("money per year")]
+    sd: Annotated[Given, Parameter("money per year", lower=0.0, by_year=False)] = 0.0
+    process: Literal["constant", "ar1", "random-walk"] = "ar1"
+    persistence: Annotated[
+        Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)
+    ] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rest(AbstractIndex):
+    """The rest of an organisation as an index: its logarithm is a standard normal score."""
+
+    @classmethod
+    def of(cls, other: OtherPosition) -> "Rest":
+        """Return the index of an organisation's other position."""
+        if not other.sd:
+            return cls()
+        persistence = other.persistence if other.process == "ar1" else None
+        return cls(
+            law="lognormal",
+            sd=1.0,
+            centre="median",
+            process=other.process,
+            persistence=persistence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partner(Declared):
+    """An organisation that bears a result, a pool account, or `external`.
+
+    Parameters
+    ----------
+    target
+        The position it must reach in each year (its control total); a deficit is a position below.
+    offset
+        What partners of the system agreed to move between their targets; sums to zero over them.
+    duty
+        Lowest total position, rest of the organisation included, that its statutory duty allows.
+    turnover
+        Puts results in proportion; levies are a share of it.
+    opening_reserve
+        What it has put by when the first year starts.
+    other_position
+        The rest of the organisation, always reported apart.
+    quality
+        Its quality score, where a term asks for one.
+    opening_balance, shortfall, release
+        Of pool accounts: the balance they start with, who funds a shortfall, who is paid what is
+        left at the end of the last year.
+    prorate
+        Of pool accounts: claims are scaled to what there is; what is unpaid is carried
+        (``carry``, with first call on later years) or lapses (``lapse``).
+    """
+
+    name: str
+    kind: PartnerKind
+    title: str = ""
+    groups: tuple[str, ...] = ()
+    target: Annotated[Given, Parameter("money per year")] = 0.0
+    offset: Annotated[Given, Parameter("money per year")] = 0.0
+    duty: Annotated[Given, Parameter("money per year")] = None
+    turnover: Annotated[Given, Parameter("money per year", lower=0.0)] = None
+    opening_reserve: Annotated[Given, Parameter("money", by_year=False)] = None
+    other_position: OtherPosition | None = None
+    quality: Score | None = None
+    opening_balance: Annotated[Given, Parameter("money", by_year=False)] = None
+    shortfall: Annotated[Given, _SHARE_OF_ACCOUNT] = None
+    prorate: Literal["carry", "lapse"] | None = None
+    release: Annotated[Given, _SHARE_OF_ACCOUNT] = None
 
 
 _INFLUENCE = Parameter(
@@ -139,23 +216,86 @@ class Delay(AbstractIndex):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Targeting(Declared):
+    """Size of a change that works on people picked by risk (care for the top few per cent).
+
+    ``size_t = activity_share x effect x (1 - regression) x sum over v <= t of (1 - decay)^(t - v) x
+    reached_v``. Of the people who could be picked, ``reach`` are picked afresh in each year v; with
+    c_v those picked so far, ``reached_v = reach_v``, or with a saturation s ``s / ln 2 x
+    (2^(-c_(v-1) / s) - 2^(-c_v / s))``: the gain of one more has halved where s are picked.
+
+    Parameters
+    ----------
+    activity_share
+        Their share of the line's baseline.
+    reach
+        Share of them newly picked in each year.
+    effect
+        Fall of a picked person's activity in the first year.
+    decay
+        Share of the effect that is lost in each further year.
+    saturation
+        Share picked at which the gain of one more has halved.
+    regression
+        Part of the fall that would have come by itself (regression to the mean): no effect.
+    """
+
+    activity_share: Annotated[
+        Given, Parameter("share", lower=0.0, upper=1.0, by_year=False, base="baseline")
+    ]
+    reach: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="people picked")]
+    effect: Annotated[
+        Given, Parameter("share", lower=0.0, upper=1.0, by_year=False, base="their activity")
+    ]
+    decay: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)] = 0.0
+    saturation: Annotated[Given, Parameter("share", lower=0.01, upper=10.0, by_year=False)] = None
+    regression: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, by_year=False)] = 0.0
+
+    def sizes(self, labels: Labels) -> NDArray[np.float64]:
+        """Return the size of the change by year, as a share of baseline."""
+        reach = expand(self.reach, declaration_of(Targeting, "reach"), labels)
+        reached = reach
+        if self.saturation is not None:
+            halving = self.saturation / np.log(2)
+            left = halving * 2 ** (-np.cumsum(reach) / self.saturation)
+            reached = -np.diff(left, prepend=halving)
+        age = np.arange(len(reach))[:, None] - np.arange(len(reach))
+        kept = np.where(age >= 0, (1.0 - self.decay) ** np.maximum(age, 0), 0.0)
+        lasting = self.activity_share * self.effect * (1 - self.regression)
+        return np.asarray(lasting * kept @ reached, np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change(Declared):
     """A planned transformation: moves activity from one line to another, or away.
 
     ``size`` is the activity moved, as a share of the source line's baseline; a destination
     receives ``substitution`` units for each unit that leaves. ``running_cost`` is borne by the
-    owner. Each saving has one owner.
+    owner. Each saving has one owner; ``claims`` are the savings that partners' own plans book
+    against it (QIPP, cost improvement), which are compared with what is really released. A change
+    that is not ``recurrent`` is left out of the underlying position.
     """
 
     name: str
     owner: Annotated[str, Reference("partner")]
     source: Annotated[str, Reference("line")]
-    size: Annotated[Given, Parameter("share of baseline", lower=0.0, upper=1.0)]
+    size: Annotated[Given, Parameter("share of baseline", lower=0.0, upper=1.0)] = None
+    targeting: Targeting | None = None
     destination: Annotated[str | None, Reference("line")] = None
     substitution: Annotated[Given, Parameter("units per unit", lower=0.0)] = 1.0
     delivery: Delivery = Delivery()
     delay: Delay | None = None
     running_cost: Annotated[Given, Parameter("money per year", lower=0.0)] = 0.0
+    claims: Annotated[
+        Given, Parameter("money per year", axes=("partner",), fill=0.0, lower=0.0)
+    ] = NO_NUMBERS
+    recurrent: bool = True
+
+    def sizes(self, labels: Labels) -> NDArray[np.float64]:
+        """Return its planned size by year, as a share of the source's baseline."""
+        if self.targeting is not None:
+            return self.targeting.sizes(labels)
+        return expand(self.size, declaration_of(Change, "size"), labels)
 
 
 _AGED = Parameter("share released", sequence="age", by_year=False, lower=0.0, upper=1.0)

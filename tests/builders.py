@@ -334,7 +334,7 @@ def everything():
             name="fixed",
             budget="b",
             key="fixed",
-            cap=0.02,
+            caps=[rs.Cap(limit=0.02, of="budget", applies="after-share")],
             **shared,
             share={"acute": 0.4, "icb": 0.3, "reserve": 0.3},
             loss_share={"icb": 0.5, "acute": 0.5},

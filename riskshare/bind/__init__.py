@@ -70,6 +70,9 @@ def bind(case: Case) -> Bound:
         populations=len(case.members),
         changes=len(case.changes),
         delayed=tuple(c for c, change in enumerate(case.changes) if change.delay is not None),
+        scored=tuple(i for i, p in enumerate(case.partners) if p.quality is not None),
+        others=tuple(i for i, p in enumerate(case.partners) if p.other_position is not None),
+        passing=tuple(c for c, change in enumerate(case.changes) if not change.recurrent),
         drawn=tuple(i for i, index in enumerate(indices) if not index.certain),
         moved=frozenset(driver.acts_on for driver in case.drivers),
         activity_noise=activity_noise,
@@ -109,7 +112,26 @@ def _world(case: Case, plan: Plan, labels: Labels) -> World:
         profile_start=start,
         profile_end=end,
         profile_size=plan.size,
+        other_sd=np.array(
+            [[float(p.other_position.sd)] for p in case.partners if p.other_position is not None]
+        ).reshape(-1, 1),
+        owner=one_hot([change.owner for change in case.changes], partners).T,
     )
+
+
+def targets_of(case: Case) -> Numbers:
+    """Return the target of each partner, offset included: (year, partner)."""
+    labels = case.labels()
+    return np.stack(
+        [declared(p, "target", labels) + declared(p, "offset", labels) for p in case.partners],
+        axis=1,
+    )
+
+
+def _by_partner(columns: list[Numbers | None], years: int) -> Numbers:
+    """Return (year, partner, 1), 0 where a partner states nothing."""
+    filled = [np.zeros(years) if column is None else column for column in columns]
+    return np.stack(filled, axis=1)[:, :, None] if filled else np.zeros((years, 0, 1))
 
 
 def _yearly(case: Case, plan: Plan, terms: tuple[BoundTerm, ...]) -> Yearly:
@@ -120,7 +142,8 @@ def _yearly(case: Case, plan: Plan, terms: tuple[BoundTerm, ...]) -> Yearly:
     phi = np.where(process == "constant", 1.0, np.where(process == "ar1", phi, 0.0)).astype(float)
     carry = np.where(later, phi, 0.0)
     view = plan.view
-    owners = one_hot([change.owner for change in case.changes], case.labels()["partner"])
+    labels = case.labels()
+    others = [p.other_position for p in case.partners if p.other_position is not None]
     return Yearly(
         number=np.arange(years, dtype=np.int32),
         carry=carry[:, :, None],
@@ -133,7 +156,12 @@ def _yearly(case: Case, plan: Plan, terms: tuple[BoundTerm, ...]) -> Yearly:
         moved=plan.moved[:, :, :, None],
         size=plan.size[:, :, None],
         members=view.members[:, :, None],
-        running_cost=(plan.running_cost @ owners)[:, :, None],
+        need=view.need[:, :, None],
+        fraction=view.fraction,
+        target=targets_of(case)[:, :, None],
+        turnover=_by_partner([declared(p, "turnover", labels) for p in case.partners], years),
+        other_mean=_by_partner([declared(other, "mean", labels) for other in others], years),
+        running_cost=plan.running_cost[:, :, None],
         cost=plan.cost,
         terms=terms,
     )

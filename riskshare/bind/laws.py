@@ -18,9 +18,16 @@ from riskshare.system import Noise
 Numbers = NDArray[np.float64]
 Column = tuple[int, int, int]
 
-DRIVER_COLUMN, ACTIVITY_COLUMN, UNIT_COST_COLUMN, MEMBERS_COLUMN, DELIVERY_COLUMN, DELAY_COLUMN = (
-    range(6)
-)
+(
+    DRIVER_COLUMN,
+    ACTIVITY_COLUMN,
+    UNIT_COST_COLUMN,
+    MEMBERS_COLUMN,
+    DELIVERY_COLUMN,
+    DELAY_COLUMN,
+    QUALITY_COLUMN,
+    OTHER_COLUMN,
+) = range(8)
 """Kinds of random column; a column is (kind, index, year)."""
 
 WHOLE_BELOW = 1000.0
@@ -93,6 +100,8 @@ def columns_of(structure: Structure) -> tuple[Column, ...]:
     kinds += [(MEMBERS_COLUMN, i) for i in range(structure.populations)]
     kinds += [(DELIVERY_COLUMN, i) for i in range(structure.changes)]
     kinds += [(DELAY_COLUMN, i) for i in structure.delayed]
+    kinds += [(QUALITY_COLUMN, i) for i in structure.scored]
+    kinds += [(OTHER_COLUMN, i) for i in structure.others]
     picked = [kinds[i] for i in structure.drawn]
     picked += [(ACTIVITY_COLUMN, i) for i in structure.activity_noise.lines]
     picked += [(UNIT_COST_COLUMN, i) for i in structure.unit_cost_noise.lines]

@@ -43,6 +43,12 @@ class Structure:
     changes: int
     delayed: tuple[int, ...]
     """Changes with a law of delay."""
+    scored: tuple[int, ...]
+    """Partners with a quality score."""
+    others: tuple[int, ...]
+    """Partners with another position, outside the case."""
+    passing: tuple[int, ...]
+    """Changes that are not recurrent."""
     drawn: tuple[int, ...]
     """Indices that have a law."""
     moved: frozenset[str]
@@ -54,7 +60,12 @@ class Structure:
 
     @property
     def indices(self) -> int:
-        """Drivers, populations, deliveries and delays together."""
+        """Drivers, populations, deliveries, delays, scores and other positions together."""
+        return self.first_score + len(self.scored) + len(self.others)
+
+    @property
+    def first_score(self) -> int:
+        """Place of the first quality score among the indices."""
         return self.drivers + self.populations + self.changes + len(self.delayed)
 
 
@@ -111,6 +122,10 @@ class World:
     profile_end: Any
     profile_size: Any
     """(year, change): sizes by year, for delayed changes."""
+    other_sd: Any
+    """(partner with another position, 1)"""
+    owner: Any
+    """(partner, change): one where a partner owns a change."""
 
 
 @jax.tree_util.register_dataclass
@@ -145,8 +160,15 @@ class Yearly:
     size: Any
     """(year, change, 1): planned size."""
     members: Any
+    need: Any
+    fraction: Any
+    target: Any
+    """(year, partner, 1), offsets included."""
+    turnover: Any
+    other_mean: Any
+    """(year, partner with another position, 1)"""
     running_cost: Any
-    """(year, partner, 1)"""
+    """(year, change, 1)"""
     cost: CostNumbers
     terms: tuple[BoundTerm, ...]
 

@@ -1,5 +1,6 @@
 """Terms as numbers: names become one-hot keys and positions, given values become arrays."""
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,12 +40,22 @@ def terms_of(
         bridges |= binder.bridges
         for term in contract.terms:
             bound = binder.bind(term, scope).prepared(plan.view)
+            if "last" in {info.name for info in fields_of(type(bound))}:
+                bound = dataclasses.replace(bound, last=_last(active))
             name = f"{contract.name}.{term.label}"
             slot = BoundTerm(bound, bound.residue, active)
             found.append((PHASES.index(term.runs_in), name, slot))
     found.sort(key=lambda item: item[0])
     ordered = [(name, slot) for _, name, slot in found]
     return ordered + _accounts(case, labels), bridges
+
+
+def _last(active: Numbers) -> Numbers:
+    """Return 1 in the last year in which a contract holds."""
+    last = np.zeros_like(active)
+    if active.any():
+        last[np.flatnonzero(active)[-1]] = 1.0
+    return last
 
 
 def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
@@ -56,6 +67,8 @@ def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
             name=partner.name,
             account=np.tile(one_hot([partner.name], labels["partner"]), (years, 1)),
             opening_balance=np.full(years, float(partner.opening_balance or 0.0)),
+            prorate=partner.prorate,
+            in_force=np.ones(years),
             shortfall=declared(partner, "shortfall", labels),
             release=declared(partner, "release", labels),
             last=last,
@@ -86,7 +99,7 @@ class _Binder:
             if value is None or info.name == "lines":
                 continue
             if isinstance(declaration, Parameter):
-                names[info.name] = expand(value, declaration, labels)
+                names[info.name] = self.expanded(value, declaration, labels)
             elif isinstance(declaration, Reference):
                 names[info.name] = self._reference(value, declaration)
             elif isinstance(value, Declared):
@@ -95,13 +108,26 @@ class _Binder:
                 names[info.name] = tuple(self.bind(item, labels) for item in value)
         return type(node)(**names)
 
+    def expanded(self, value: Any, declaration: Parameter, labels: Labels) -> Numbers:
+        """Return a given value as an array with the year first, also where it has none."""
+        array = expand(value, declaration, labels)
+        if "year" in declaration.all_axes:
+            return array
+        return np.broadcast_to(array, (self.years, *array.shape)).copy()
+
     def _positions(self, lines: Iterable[str]) -> tuple[int, ...]:
         known = self.case.labels()["line"]
         return tuple(known.index(line) for line in lines)
 
     def _reference(self, value: Any, reference: Reference) -> Any:
         if reference.to == "partner":
-            return np.tile(one_hot([value], self.case.labels()["partner"]), (self.years, 1))
+            names = value if reference.many else (value,)
+            key = one_hot(names, self.case.labels()["partner"]).sum(0)
+            return np.tile(key, (self.years, 1))
+        if reference.to == "line":
+            return self._positions(value)
+        if reference.to == "population":
+            return self.case.labels()["population"].index(value)
         if reference.to == "driver":
             return self.case.labels()["driver"].index(value)
         if reference.to == "budget":
@@ -115,7 +141,7 @@ class _Binder:
         lines = tuple(budget.lines or labels["line"])
         items = tuple(budget.other)
         own = {**labels, "line": lines, "item": items}
-        fields = ("base", "rate", "growth", "inflation", "efficiency", "other")
+        fields = ("base", "rate", "unit_rate", "growth", "inflation", "efficiency", "other")
         numbers = {name: declared(budget, name, own) for name in fields}
         support = None
         if budget.stranded_support is not None:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from riskshare.checks.given import Findings, Scope, check_declared, suggest
+from riskshare.checks.given import SUM_TOLERANCE, Findings, Scope, check_declared
+from riskshare.checks.readings import check_readings
 from riskshare.checks.system import check_names
-from riskshare.contract.payment import Block, CapitatedBudget, Funding, MarginalRate
+from riskshare.contract.marginal import MarginalRate
+from riskshare.contract.payment import Block, CapitatedBudget, Funding
 from riskshare.contract.sharing import Pool
 from riskshare.contract.support import StrandedSupport
-from riskshare.contract.term import AbstractTerm
+from riskshare.contract.term import AbstractTerm, Surroundings
 from riskshare.names import PHASES
 from riskshare.parameters import Given, declaration_of, expand
 
@@ -49,6 +51,7 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
         check_declared(budget, f"{name}.{budget.name}", inner, found)
     for term in contract.terms:
         check_declared(term, f"{name}.{term.label}", inner, found)
+    order = sorted(contract.terms, key=lambda term: _order(contract, term))
     for budget in contract.budgets:
         found.attempt(_check_budget, contract, budget, f"{name}.{budget.name}")
     for term in contract.terms:
@@ -60,7 +63,50 @@ def check_contract(case: "Case", contract: "Contract", scope: Scope, found: Find
         ):
             found.add(path, "has no lines in its scope")
         found.attempt(_check_term, case, contract, term, path, inner)
+        labels = {**inner.labels, "line": tuple(getattr(term, "lines", None) or lines)}
+        found.attempt(check_readings, term, path, labels)
+        earlier = {other.label: other for other in order[: order.index(term)]}
+        found.attempt(_check_itself, case, term, path, labels, earlier)
+        found.attempt(_check_cash, term, path, earlier)
     found.attempt(_check_support, contract)
+
+
+def _check_itself(
+    case: "Case",
+    term: AbstractTerm,
+    path: str,
+    labels: Mapping[str, tuple[str, ...]],
+    earlier: Mapping[str, AbstractTerm],
+    found: Findings,
+) -> None:
+    """Ask the term what its declarations cannot say."""
+    around = Surroundings(
+        labels=labels,
+        earlier=earlier,
+        kinds={partner.name: partner.kind for partner in case.partners},
+        scored=frozenset(p.name for p in case.partners if p.quality is not None),
+        people=frozenset(population.name for population in case.members),
+        turnover={partner.name: partner.turnover for partner in case.partners},
+        residual_key=case.residual_key is not None,
+    )
+    for field, message in term.problems(around):
+        found.add(f"{path}.{field}", message)
+
+
+def _check_cash(
+    term: AbstractTerm, path: str, earlier: Mapping[str, AbstractTerm], found: Findings
+) -> None:
+    cash = term.cash
+    if cash is None or not found.clean(f"{path}.cash"):
+        return
+    total = sum(cash.profile) if isinstance(cash.profile, tuple) else 0.0
+    if abs(total - 1) > SUM_TOLERANCE:
+        found.add(f"{path}.cash.profile", f"sums to {total:.10g}; what is earned is paid once: 1")
+    if (cash.limit is None) != (not cash.of):
+        found.add(f"{path}.cash.limit", "goes with of, the terms that it is a share of")
+    late = [name for name in cash.of if name not in earlier]
+    if late:
+        found.add(f"{path}.cash.of", f"a term sees earlier ones only: {', '.join(late)}")
 
 
 def _check_lines_in_scope(
@@ -79,10 +125,19 @@ def _check_lines_in_scope(
 
 
 def _check_budget(contract: "Contract", budget: Any, path: str, found: Findings) -> None:
-    if budget.base is not None and budget.rate is not None:
-        found.add(path, "has both base and rate; give one, or neither to start from its lines")
-    if (budget.rate is not None) != (budget.rebase is not None):
-        found.add(f"{path}.rebase", "goes with a rate, and it needs one: plan or actual")
+    starts = [name for name in ("base", "rate", "unit_rate") if getattr(budget, name) is not None]
+    if len(starts) > 1:
+        names = " and ".join(starts)
+        found.add(path, f"has both {names}; give one, or neither to start from its lines")
+    moving = budget.rate is not None or budget.unit_rate is not None
+    if moving != (budget.rebase is not None):
+        what = "members" if budget.unit_rate is None else "activity"
+        found.add(
+            f"{path}.rebase",
+            "goes with a rate, and it needs one; it changes what is paid, so it has no default: "
+            f"'plan' pays 100, 100, 100, 100 and 'actual' pays 90, 95, 105, 110 at {what} -10 %, "
+            "-5 %, +5 %, +10 % off a planned budget of 100",
+        )
     named = next((t for t in contract.terms if t.label == budget.stranded_support), None)
     if budget.stranded_support is not None and not isinstance(named, StrandedSupport):
         found.add(f"{path}.stranded_support", "is not a stranded-support term of this contract")
@@ -111,7 +166,6 @@ def _check_term(
         _check_marginal(term, path, scope, found)
     if isinstance(term, Pool):
         found.attempt(_check_pool, case, contract, term, path, scope)
-        found.attempt(_check_against, contract, term, path)
 
 
 def _check_marginal(term: MarginalRate, path: str, scope: Scope, found: Findings) -> None:
@@ -177,39 +231,50 @@ def _check_ascending(edges: list[tuple[str, Given, Any]], labels: Any, found: Fi
 def _check_pool(
     case: "Case", contract: "Contract", term: Pool, path: str, scope: Scope, found: Findings
 ) -> None:
-    fields = {"fixed": {"share", "loss_share"}, "proportional": {"weights"}, "influence": set()}
-    for name in ("share", "loss_share", "weights"):
-        if getattr(term, name) is not None and name not in fields[term.key]:
-            found.add(f"{path}.{name}", f"means nothing with key = {term.key!r}; leave it out")
-    needed = {"fixed": "share", "proportional": "weights"}.get(term.key)
-    if needed and getattr(term, needed) is None:
-        found.add(f"{path}.{needed}", f"missing; key = {term.key!r} needs it")
-    if term.key == "proportional" and term.weights is not None:
+    for name in ("share", "loss_share"):
+        given = getattr(term, name)
+        if given is not None and found.clean(f"{path}.{name}"):
+            found.attempt(_check_shares, term, name, path, scope)
+    if term.key in ("proportional", "equity") and term.weights is not None:
         declared = declaration_of(Pool, "weights")
         if np.any(expand(term.weights, declared, scope.labels).sum(-1) <= 0):
             found.add(f"{path}.weights", "sum to 0 in some year; at least one must be above 0")
-    if term.key == "influence":
+    if term.key in ("influence", "conditional-mean"):
         _check_parties(case, path, set(scope.labels["partner"]), found)
-    if term.key == "influence" and case.residual_key is None:
-        found.add(
-            "residual_key",
-            f"missing; {path} shares by influence, and what nobody controls needs a key",
-        )
+        if case.residual_key is None:
+            found.add(
+                "residual_key",
+                f"missing; {path} shares by {term.key}, and what nobody controls needs a key",
+            )
     _check_ascending(
         [(f"{path}.corridors[{i}].beyond", c.beyond, c) for i, c in enumerate(term.corridors)],
         scope.labels,
         found,
     )
-
-
-def _check_against(contract: "Contract", term: Pool, path: str, found: Findings) -> None:
     order = {other.label: _order(contract, other) for other in contract.terms}
-    late = [name for name in term.against if order.get(name, (0, 0)) >= order[term.label]]
-    if late:
-        names = ", ".join(late)
-        found.add(f"{path}.against", f"a term sees earlier ones only, not itself or later: {names}")
-    if not term.against:
-        found.add(f"{path}.against", f"is empty; {suggest('', tuple(order))}")
+    for name in ("against", "contributions"):
+        late = [n for n in getattr(term, name) if order.get(n, (0, 0)) >= order[term.label]]
+        if late:
+            names = ", ".join(late)
+            message = f"a term sees earlier ones only, not itself or later: {names}"
+            found.add(f"{path}.{name}", message)
+
+
+def _check_shares(term: Pool, name: str, path: str, scope: Scope, found: Findings) -> None:
+    """Shares sum to one, or to less where somebody takes the rest."""
+    sums = expand(getattr(term, name), declaration_of(Pool, name), scope.labels).sum(-1)
+    worst = float(sums[np.argmax(np.abs(sums - 1))])
+    if term.taker is None and abs(worst - 1) > SUM_TOLERANCE:
+        found.add(
+            f"{path}.{name}",
+            f"the shares sum to {worst:.10g}; they must sum to 1 over partners, or less with a "
+            "taker of the rest",
+        )
+    if term.taker is not None and np.max(sums) > 1 + SUM_TOLERANCE:
+        found.add(
+            f"{path}.{name}",
+            f"the shares sum to {np.max(sums):.10g}; accepted: at most 1, the rest to the taker",
+        )
 
 
 def _check_parties(case: "Case", path: str, partners: set[str], found: Findings) -> None:

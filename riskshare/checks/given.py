@@ -15,6 +15,8 @@ import numpy as np
 
 from riskshare.errors import Problem
 from riskshare.parameters import (
+    FREE_LENGTH,
+    Choice,
     Declared,
     FieldInfo,
     Given,
@@ -104,6 +106,8 @@ def check_declared(
                 check_declared(item, item_path(prefix, info, item, i), scope, found)
         elif isinstance(value, Declared):
             check_declared(value, path, scope, found)
+        elif isinstance(declaration, Choice) and value is None:
+            continue  # what it would pay takes the whole term: riskshare.checks.readings
         else:
             _check_plain(value, info, path, found)
 
@@ -162,8 +166,8 @@ def _walk(
         if lead not in axes:
             found.add(path, f"found a list; accepted: {_accepted(parameter)}")
             return
-        size = len(labels[lead])
-        if lead != "age" and len(given) != size:
+        size = len(labels.get(lead, ()))
+        if lead not in FREE_LENGTH and len(given) != size:
             found.add(path, f"found {len(given)} values; accepted: one for each {lead}, {size}")
             return
         if not given:
@@ -176,7 +180,11 @@ def _walk(
     if isinstance(given, Mapping):
         _walk_mapping(given, parameter, axes, labels, path, found)
         return
-    if isinstance(given, bool) or not isinstance(given, numbers.Real) or "bound" in axes:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, numbers.Real)
+        or {"bound", "point"} & set(axes)
+    ):
         what = "nothing" if given is None else repr(given)
         found.add(path, f"found {what}; accepted: {_accepted(parameter)}")
         return
@@ -191,7 +199,7 @@ def _walk_mapping(
     path: str,
     found: Findings,
 ) -> None:
-    usable = [axis for axis in axes if axis not in ("age", "bound")]
+    usable = [axis for axis in axes if axis not in (*FREE_LENGTH, "bound")]
     if not usable:
         found.add(path, f"found a table; accepted: {_accepted(parameter)}")
         return
@@ -234,10 +242,12 @@ def _accepted(parameter: Parameter) -> str:
         bounds = f" of at most {upper:g}"
     else:
         bounds = ""
-    axes = [axis for axis in parameter.all_axes if axis not in ("age", "bound")]
+    axes = [axis for axis in parameter.all_axes if axis not in (*FREE_LENGTH, "bound")]
     by = f", or one for each {' and '.join(axes)}" if axes else ""
     if parameter.sequence == "age":
         by = ", or a list by age"
+    if parameter.sequence == "point":
+        by = ": a list, one for each point"
     if parameter.sequence == "bound":
         by = ": a list of two, the 10 % and the 90 % point"
     return f"a number{bounds} ({parameter.unit}){by}"

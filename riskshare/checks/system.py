@@ -60,8 +60,9 @@ def check_years(case: "Case", found: Findings) -> None:
 
 
 def check_partners(case: "Case", found: Findings) -> None:
-    """Check groups and the fields of pool accounts."""
+    """Check groups, offsets and the fields of pool accounts."""
     names = {partner.name for partner in case.partners}
+    found.attempt(_check_offsets, case)
     for partner in case.partners:
         path = f"partners.{partner.name}"
         for group in sorted(names & set(partner.groups)):
@@ -73,13 +74,39 @@ def check_partners(case: "Case", found: Findings) -> None:
                 f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out"
             )
         if partner.kind != "pool" and found.clean(f"{path}.kind"):
-            for name in ("opening_balance", "shortfall", "release"):
+            for name in ("opening_balance", "shortfall", "release", "prorate"):
                 if getattr(partner, name) is not None:
                     found.add(f"{path}.{name}", 'only a partner of kind "pool" has one')
+        if partner.prorate is not None and partner.shortfall is not None:
+            found.add(
+                f"{path}.prorate",
+                "claims are scaled to what the account holds, so it has no shortfall; give one",
+            )
+        if partner.kind in ("pool", "external"):
+            for name in ("other_position", "opening_reserve", "duty", "quality"):
+                if getattr(partner, name) is not None:
+                    found.add(f"{path}.{name}", f"a partner of kind {partner.kind!r} has none")
+        other = partner.other_position
+        if other is not None and other.persistence and other.process != "ar1":
+            found.add(f"{path}.other_position.persistence", 'goes with process = "ar1"')
+        if partner.quality is not None:
+            found.attempt(_check_law, partner.quality, f"{path}.quality")
         for name in ("shortfall", "release"):
             key = getattr(partner, name)
             if hasattr(key, "get") and key.get(partner.name):
                 found.add(f"{path}.{name}", "a pool account cannot be its own counterparty")
+
+
+def _check_offsets(case: "Case", found: Findings) -> None:
+    """Offsets between control totals are net neutral."""
+    declared = declaration_of(type(case.partners[0]), "offset")
+    total = sum(expand(partner.offset, declared, case.labels()) for partner in case.partners)
+    worst = float(np.ravel(total)[np.argmax(np.abs(total))])
+    if abs(worst) > 0.005:
+        found.add(
+            "partners",
+            f"the offsets sum to {worst:,.2f} in some year; what one target gains another loses: 0",
+        )
 
 
 def check_accounts(case: "Case", found: Findings) -> None:
@@ -332,10 +359,10 @@ def check_changes(case: "Case", found: Findings) -> None:
             found.add(f"{path}.source", f"{change.source!r} has no baseline to take a share of")
         if change.destination == change.source:
             found.add(f"{path}.destination", "is the source itself")
-        if found.clean(f"{path}.size"):
-            leaving[change.source] = leaving.get(change.source, 0) + expand(
-                change.size, declaration_of(type(change), "size"), labels
-            )
+        if (change.size is None) == (change.targeting is None):
+            found.add(f"{path}.size", "give a size, or a targeting that makes one, one of the two")
+        elif found.clean(f"{path}.size", f"{path}.targeting"):
+            leaving[change.source] = leaving.get(change.source, 0) + change.sizes(labels)
     for name, total in leaving.items():
         if np.max(total) > 1 + SUM_TOLERANCE:
             found.add(

@@ -1,13 +1,14 @@
 """Pool accounts: partners that hold money between years and are closed at the end of each."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.contract.ledger import Ledger, Transfer, single
+from riskshare.contract.ledger import PRECISION, Ledger, Transfer, from_each, single, to_each
+from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.term import AbstractTerm, Partner, State, YearView, traced
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter
@@ -20,8 +21,11 @@ class AccountClose(AbstractTerm):
 
     It is made from the partner itself and so is no kind of term for a case file.
 
-    ``balance = opening + postings so far``. A balance below zero is made up by ``shortfall``; what
-    is left at the end of the last year goes to ``release``, where there is one.
+    ``balance = opening + postings so far``. With ``prorate`` the account pays no more than it has
+    (M25): what it was to pay is scaled by ``min(1, held / claims)`` and partners hand the rest
+    back; the rest lapses, or is carried and has first call on later years. Otherwise a balance
+    below zero is made up by ``shortfall``. What is left at the end of the last year goes to
+    ``release``, where there is one.
     """
 
     kind: ClassVar[str] = "account-close"
@@ -29,6 +33,7 @@ class AccountClose(AbstractTerm):
 
     account: Partner
     opening_balance: Annotated[Given, Parameter("money")] = 0.0
+    prorate: Literal["carry", "lapse"] | None = None
     shortfall: Annotated[Given, Parameter("share", axes=("partner",))] = None
     release: Annotated[Given, Parameter("share", axes=("partner",))] = None
     last: Annotated[Any, Parameter("flag", derived=True)] = 0.0
@@ -38,16 +43,30 @@ class AccountClose(AbstractTerm):
         return self.account
 
     def initial(self, like: Array) -> State:
-        """Return the opening balance."""
-        return {"balance": self.opening_balance[0] * jnp.ones_like(like[0])}
+        """Return the opening balance, and no unpaid claims."""
+        state = {"balance": self.opening_balance[0] * jnp.ones_like(like[0])}
+        if self.prorate == "carry":
+            shape = (self.account.shape[-1], like.shape[-1])
+            state["unpaid"] = jnp.zeros(shape, like.dtype)
+        return state
 
     def settle(
         self, year: YearView, ledger: Ledger, state: State
     ) -> tuple[tuple[Transfer, ...], State]:
-        """Make up a shortfall, then release what is left in the last year."""
+        """Scale claims or make up a shortfall, then release what is left in the last year."""
         entries = tuple(ledger.entries)
         balance = state["balance"] + ledger.net(entries, self.account)
+        year.note("balance before closing", amount=balance)
         moved = []
+        after: dict[str, Array] = {}
+        if self.prorate is not None:
+            returned, paid_late, unpaid = self._prorated(ledger, state)
+            moved.append(from_each(returned, self.account))
+            balance = balance + returned.sum(0)
+            if self.prorate == "carry":
+                moved.append(to_each(paid_late, self.account))
+                balance = balance - paid_late.sum(0)
+                after["unpaid"] = unpaid
         if self.shortfall is not None:
             short = jnp.maximum(-balance, 0)
             moved.append(single(short, self.account, self.shortfall))
@@ -56,4 +75,23 @@ class AccountClose(AbstractTerm):
             left = self.last * jnp.maximum(balance, 0)
             moved.append(single(left, self.release, self.account))
             balance = balance - left
-        return tuple(moved), {"balance": balance}
+        year.note("balance carried", amount=balance)
+        return tuple(moved), after | {"balance": balance}
+
+    def _prorated(self, ledger: Ledger, state: State) -> tuple[Array, Array, Array]:
+        """Return what partners hand back, what is paid of old claims, and what stays unpaid."""
+        held = state["balance"]
+        claims: Any = 0.0
+        for entry in ledger.entries.values():
+            mine = jnp.matmul(self.account, entry, precision=PRECISION)
+            held = held + positive(mine)
+            given = positive(-entry)
+            # of what a term pays, the account's part: its share of all that the term takes
+            claims = claims + positive(entry) * ratio(positive(-mine), given.sum(0))
+        held = positive(held)
+        old = state.get("unpaid", jnp.zeros_like(claims))
+        late = old * jnp.minimum(1, jnp.where(old.sum(0) > 0, ratio(held, old.sum(0)), 1))
+        left = positive(held - late.sum(0))
+        total = claims.sum(0)
+        returned = claims * (1 - jnp.minimum(1, jnp.where(total > 0, ratio(left, total), 1)))
+        return returned, late, old - late + returned

@@ -23,7 +23,8 @@ class Budget(Declared):
     ``baseline value x growth x inflation x (1 - efficiency) + planned changes + new services
     + stranded support + other``. From members (capitation, M10):
     ``sum over populations of members x rate x need x (1 + growth)^years`` in place of the
-    baseline value; the rate is per member and full year.
+    baseline value; the rate is per member and full year. From units (episodes at a target price,
+    M18): ``sum over lines of activity x unit rate x (1 + growth)^years``.
 
     Parameters
     ----------
@@ -34,8 +35,11 @@ class Budget(Declared):
         a part-year is not scaled.
     rate
         Money per member and year, by population, in place of the baseline value.
+    unit_rate
+        Money per unit of activity, by line, in place of the baseline value.
     rebase
-        With a rate: whether the budget follows the members counted (``actual``) or stays at plan.
+        With a rate: whether the budget follows the members counted, or the activity
+        (``actual``), or stays at plan.
     count_date
         With a rate: the date at which members are counted, for the statement.
     growth, inflation
@@ -55,6 +59,7 @@ class Budget(Declared):
     lines: TermLines = None
     base: Annotated[Given, Parameter("money per year")] = None
     rate: Annotated[Given, Parameter("money per member", axes=("population",), fill=0.0)] = None
+    unit_rate: Annotated[Given, Parameter("money per unit", axes=("line",), lower=0.0)] = None
     rebase: Literal["plan", "actual"] | None = None
     count_date: str = ""
     growth: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = None
@@ -75,15 +80,26 @@ class BoundBudget:
     """(year): money."""
     capitation: Any
     """(year, population): money at planned members."""
-    rebased: bool = dataclasses.field(metadata={"static": True})
+    units: Any
+    """(year, line of the case): money per unit of activity."""
+    follows: Literal["nothing", "members", "activity"] = dataclasses.field(
+        metadata={"static": True}
+    )
+
+    @property
+    def rebased(self) -> bool:
+        """Whether it follows the members counted."""
+        return self.follows == "members"
 
     def amount(self, year: YearView) -> Float[Array, " sample"]:
         """Return the budget of the year at hand."""
-        if self.rebased:
-            capitation = (self.capitation[:, None] * year.members_index).sum(0)
+        if self.follows == "members":
+            moving = (self.capitation[:, None] * year.members_index).sum(0)
+        elif self.follows == "activity":
+            moving = (self.units[:, None] * year.activity).sum(0)
         else:
-            capitation = self.capitation.sum()
-        return (self.fixed + capitation) * jnp.ones_like(year.activity[0])
+            moving = self.capitation.sum()
+        return (self.fixed + moving) * jnp.ones_like(year.activity[0])
 
 
 def bridge(
@@ -114,17 +130,20 @@ def bridge(
     old = [line for line in picked if not plan.new_service[line]]
     new = [line for line in picked if plan.new_service[line]]
     steps: dict[str, NDArray[np.float64]] = {}
-    from_lines = numbers["base"] is None and numbers["rate"] is None
+    given = [name for name in ("base", "rate", "unit_rate") if numbers[name] is not None]
+    from_lines = not given
 
     def compounded(name: str, sign: float = 1.0) -> NDArray[np.float64]:
         rate = numbers[name]
         return np.ones(len(plan.fraction)) if rate is None else np.cumprod(1 + sign * rate)
 
-    capitation = np.zeros_like(plan.members)
+    capitation, units = np.zeros_like(plan.members), np.zeros_like(plan.plan)
     if numbers["rate"] is not None:
-        at_start = plan.members * plan.need * numbers["rate"] * plan.fraction[:, None]
-        steps["capitation"] = at_start.sum(1)
-        capitation = at_start
+        capitation = plan.members * plan.need * numbers["rate"] * plan.fraction[:, None]
+        steps["capitation"] = capitation.sum(1)
+    elif numbers["unit_rate"] is not None:
+        units[:, picked] = numbers["unit_rate"]
+        steps["units"] = (units * plan.plan).sum(1)
     elif numbers["base"] is not None:
         steps["base"] = numbers["base"]
     else:
@@ -146,19 +165,24 @@ def bridge(
     steps["inflation"], running = dear - running, dear
     lean = running * compounded("efficiency", -1.0)
     steps["efficiency"], running = lean - running, lean
-    capitation = (
-        capitation * np.divide(running, start, out=np.ones_like(start), where=start != 0)[:, None]
-    )
-    if budget.planned_changes:
+    scale = np.divide(running, start, out=np.ones_like(start), where=start != 0)[:, None]
+    capitation, units = capitation * scale, units * scale
+    if budget.planned_changes and numbers["unit_rate"] is None:
         steps["planned changes"] = ((plan.plan - plan.before) * plan.price)[:, old].sum(1)
-    if budget.new_services:
+    if budget.new_services and numbers["unit_rate"] is None:
         steps["new services"] = (plan.plan * plan.price)[:, new].sum(1)
     if support is not None:
         steps["stranded support"] = support
     for i, item in enumerate(items):
         steps[item] = numbers["other"][:, i]
     total = np.sum(list(steps.values()), axis=0)
-    fixed = total - capitation.sum(1)
-    always = ("baseline", "base", "capitation")
+    actual = budget.rebase == "actual"
+    follows: Literal["nothing", "members", "activity"] = "nothing"
+    if actual and numbers["rate"] is not None:
+        follows = "members"
+    if actual and numbers["unit_rate"] is not None:
+        follows = "activity"
+    fixed = total - capitation.sum(1) - (units * plan.plan).sum(1) * (follows == "activity")
+    always = ("baseline", "base", "capitation", "units")
     shown = {k: v for k, v in steps.items() if k in always or np.any(v != 0)}
-    return shown, BoundBudget(fixed, capitation, budget.rebase == "actual")
+    return shown, BoundBudget(fixed, capitation, units, follows)

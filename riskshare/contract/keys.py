@@ -1,15 +1,58 @@
 """Allocation keys: who gets which share. Every key sums to one over partners."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from numpy.typing import NDArray
+
+from riskshare.contract.primitives import ratio
 
 Numbers = NDArray[np.float64]
 
 
-def proportional(weights: Numbers) -> Numbers:
-    """Return weights as shares: ``w_i = c_i / sum c``, along the last axis."""
-    total = weights.sum(-1, keepdims=True)
-    return np.asarray(weights / np.where(total > 0, total, 1))
+def proportional(weights: Any) -> Any:
+    """Return weights as shares over the first axis: ``w_i = c_i / sum c``; equal where all are 0.
+
+    The weights may be NumPy or JAX arrays, (partner) or (partner, sample).
+    """
+    xp = weights.__array_namespace__()
+    total = weights.sum(0)
+    there = total > 0
+    return xp.where(there, weights / xp.where(there, total, 1), 1 / len(weights))
+
+
+def among(weights: Any, members: Any) -> Any:
+    """Return shares in proportion to weights, equal over the members where all weights are 0."""
+    weighted = weights * members
+    there = weighted.sum(0) > 0
+    return proportional(jnp.where(there, weighted, members * jnp.ones_like(weighted)))
+
+
+def within(amounts: Array, shares: Array, maximum: Array) -> Array:
+    """Return amounts no larger than each partner's maximum; what is above goes to the others.
+
+    What a partner cannot take is shared among those with room, in proportion to their shares,
+    until it is placed or nobody has room; the sum then falls short of what was to be shared.
+
+    Parameters
+    ----------
+    amounts
+        (partner, sample), of one sign in each sample.
+    shares
+        (partner, sample): the key.
+    maximum
+        (partner, 1), not negative.
+    """
+    sign = jnp.where(amounts.sum(0) < 0, -1, 1).astype(amounts.dtype)
+    held = amounts * sign
+    for _ in range(len(amounts)):
+        over = jnp.maximum(held - maximum, 0).sum(0)
+        held = jnp.minimum(held, maximum)
+        room = shares * (held < maximum)
+        held = held + over * ratio(room, room.sum(0))
+    return jnp.minimum(held, maximum) * sign
 
 
 def borne(influence: Numbers, residual_key: Numbers) -> Numbers:

@@ -27,8 +27,8 @@ class Transfer:
     amount: Float[Array, "part sample"]
     to: Float[Array, "partner part"]
     from_: Float[Array, "partner part"]
-    parts: Literal["whole", "line", "index"] = "whole"
-    """What its parts are: lines of the term, the case's indices, or one amount."""
+    parts: Literal["whole", "line", "index", "partner"] = "whole"
+    """What its parts are: lines of the term, the case's indices, partners, or one amount."""
 
     def posting(self) -> Float[Array, "partner sample"]:
         """Money by partner, positive where it receives."""
@@ -58,7 +58,7 @@ class Ledger:
 
     def total(self) -> Float[Array, "partner sample"]:
         """Sum over the entries: what each partner has received less what it has paid."""
-        return sum(self.entries.values())  # type: ignore[return-value]  # at least one entry
+        return sum(self.entries.values(), 0.0)  # type: ignore[return-value]  # 0 where it is empty
 
     def net(
         self, terms: tuple[str, ...], partner: Float[Array, " partner"]
@@ -81,3 +81,15 @@ def single(
 ) -> Transfer:
     """Transfer one amount between two allocation keys."""
     return Transfer(amount[None], to[:, None], from_[:, None])
+
+
+def to_each(amount: Float[Array, "partner sample"], from_: Float[Array, " partner"]) -> Transfer:
+    """Transfer an amount to each partner from one of them."""
+    everyone = jnp.broadcast_to(from_[:, None], (len(amount), len(amount)))
+    return Transfer(amount, jnp.eye(len(amount), dtype=amount.dtype), everyone, "partner")
+
+
+def from_each(amount: Float[Array, "partner sample"], to: Float[Array, " partner"]) -> Transfer:
+    """Transfer an amount from each partner to one of them."""
+    everyone = jnp.broadcast_to(to[:, None], (len(amount), len(amount)))
+    return Transfer(amount, everyone, jnp.eye(len(amount), dtype=amount.dtype), "partner")

@@ -1,19 +1,35 @@
 """The few shapes that contracts are made of: bands, limits, gates."""
 
+from collections.abc import Callable, Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+GATE_WIDTH = 0.01
+"""Width over which the derivative of a gate looks, as a share of the term's base."""
+
+Note = Callable[..., None]
+
+
+def _silent(step: str, **figures: Array) -> None:
+    del step, figures
+
 
 def bands(
     size: Float[Array, "..."],
-    edges: list[Float[Array, "..."]],
-    rates: list[Float[Array, "..."]],
+    edges: Sequence[Float[Array, "..."]],
+    rates: Sequence[Float[Array, "..."]],
+    starts: Sequence[Float[Array, "..."] | None] | None = None,
+    scale: Float[Array, "..."] | float = 1.0,
+    note: Note = _silent,
 ) -> Float[Array, "..."]:
     """Sum of the parts of a size that fall in each band, each times the band's rate.
 
-    ``sum_j rate_j x clip(size - edge_j, 0, edge_(j+1) - edge_j)``, the last band without end.
+    ``sum_j rate_j x clip(size - edge_j, 0, edge_(j+1) - edge_j)``, the last band without end. A
+    band that counts from elsewhere than its edge adds ``rate_j x (edge_j - start_j)`` as soon as it
+    is reached: a jump.
 
     Parameters
     ----------
@@ -23,12 +39,22 @@ def bands(
         Lower ends of the bands, ascending, in the unit of ``size``.
     rates
         Rate of each band.
+    starts
+        Where each band counts from; its edge unless given.
+    scale
+        The base: what one unit of a gate's width is, in the unit of ``size``.
+    note
+        Called with the figures of each band.
     """
     total = jnp.zeros_like(size)
     for j, (edge, rate) in enumerate(zip(edges, rates, strict=True)):
         part = jnp.maximum(size - edge, 0)
         if j + 1 < len(edges):
             part = jnp.minimum(part, edges[j + 1] - edge)
+        start = None if starts is None else starts[j]
+        if start is not None:
+            part = part + (edge - start) * gate((size - edge) / scale, GATE_WIDTH)
+        note("band", beyond=edge, rate=rate, quantity=part, amount=rate * part)
         total = total + rate * part
     return total
 
@@ -38,6 +64,17 @@ def limit(
 ) -> Float[Array, "..."]:
     """Return the amount, no less than ``lower`` and no more than ``upper``."""
     return jnp.minimum(jnp.maximum(amount, lower), upper)
+
+
+def positive(amount: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return the amount where it is above zero, else zero."""
+    return jnp.maximum(amount, 0)
+
+
+def ratio(part: Float[Array, "..."], whole: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return part / whole, and 0 where the whole is 0."""
+    there = whole != 0
+    return jnp.where(there, part / jnp.where(there, whole, 1), 0)
 
 
 @jax.custom_jvp
@@ -59,3 +96,8 @@ def _gate_derivative(
     excess, width = primals
     density = jnp.exp(-0.5 * (excess / width) ** 2) / (width * 2.5066282746310002)
     return gate(excess, width), density * tangents[0]
+
+
+def reached(excess: Float[Array, "..."], width: float | Array = GATE_WIDTH) -> Float[Array, "..."]:
+    """Return 1 where ``excess >= 0``, else 0: a gate that opens at its threshold."""
+    return 1 - gate(-excess, width)

@@ -1,6 +1,7 @@
-"""Terms that share the system's result: the risk/reward pool and its keys."""
+"""Terms that share gains and losses between partners: the risk/reward pool."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,131 +10,463 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.contract.keys import proportional
-from riskshare.contract.ledger import Ledger, Transfer, single
-from riskshare.contract.primitives import bands, limit
+from riskshare.contract.keys import among, proportional, within
+from riskshare.contract.ledger import PRECISION, Ledger, Transfer, single, to_each
+from riskshare.contract.primitives import positive, ratio
+from riskshare.contract.rule import (
+    BY_OUTCOME,
+    Cap,
+    Corridor,
+    Gate,
+    Quality,
+    Rule,
+    rule_problems,
+)
 from riskshare.contract.term import (
     AbstractTerm,
     Partner,
     PlanView,
     State,
+    Surroundings,
     TermLines,
     YearView,
+    rows,
     term,
     traced,
 )
 from riskshare.names import Phase
-from riskshare.parameters import Declared, Given, Parameter, Reference
+from riskshare.parameters import Choice, Declared, FrozenMap, Given, Parameter, Reference
 
-_OF_BUDGET = Parameter("share", axes=("outcome",), lower=0.0, upper=1.0, base="budget")
-_KEY = Parameter(
-    "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner", base="pool"
+_KEY = Parameter("share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, base="pool")
+_SUM_TOLERANCE = 1e-9
+_NO_LIMIT = 1e15
+"""Stands for no limit, in money."""
+
+
+_BENCHMARK = FrozenMap(
+    {
+        "truncated": "leaves the budget as it is: spend 5 or 10 % off is a result of 5 or 10 %",
+        "untruncated": "takes expected_excess off the budget: spend 5 or 10 % below is a result of "
+        "5 or 10 % less that, above of 5 or 10 % more",
+    }
+)
+_DIRECTION = FrozenMap(
+    {
+        "both-ways": "moves the later budget by weight x 5 or 10 %, down after spend 5 or 10 % "
+        "below budget and up after spend above",
+        "down-only": "moves it down by weight x 5 or 10 % after spend below, and never up",
+    }
 )
 
 
 @traced
 @dataclass(frozen=True, kw_only=True)
-class Corridor(Declared):
-    """The part of the result beyond a share of the budget goes to the pool at this rate."""
+class Truncation(Declared):
+    """Each person's cost counts up to a limit only (M30).
 
-    beyond: Annotated[Given, _OF_BUDGET]
-    rate: Annotated[
-        Given, Parameter("share", axes=("outcome",), lower=0.0, upper=1.0, base="result")
-    ]
+    A budget made from data that was not truncated must lose what lies above the limit as well, or
+    truncation makes savings of its own: ``benchmark`` says which it is, and ``expected_excess``
+    how much of an ``untruncated`` budget lies above.
+    """
+
+    at: Annotated[Given, Parameter("money per person", lower=0.0)]
+    benchmark: Annotated[Literal["truncated", "untruncated"] | None, Choice(_BENCHMARK)] = None
+    expected_excess: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="budget")] = (
+        None
+    )
+
+
+@traced
+@dataclass(frozen=True, kw_only=True)
+class Rebasing(Declared):
+    """A budget that follows what was spent, some years later.
+
+    ``B_t = (1 - weight) x budget_t + weight x (spend_(t - lag) + savings_adjustment x shared gain
+    of that year) x growth over the lag``. It is a ratchet: what is saved lowers a later budget. The
+    adjustment gives part of it back.
+    """
+
+    weight: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="budget")]
+    growth: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = 0.0
+    savings_adjustment: Annotated[
+        Given, Parameter("share", lower=0.0, upper=1.0, base="shared gain")
+    ] = 0.0
+    direction: Annotated[Literal["both-ways", "down-only"] | None, Choice(_DIRECTION)] = None
+    lag: int = 1
+
+
+KeyRule = Literal[
+    "fixed",
+    "equal",
+    "proportional",
+    "equity",
+    "contribution",
+    "budget",
+    "performance",
+    "need",
+    "influence",
+    "conditional-mean",
+]
+_WEIGHED = ("proportional", "equity")
+_BETWEEN = ("equal", "budget", "performance")
 
 
 @term
 class Pool(AbstractTerm):
-    """A system risk/reward pool: budget less outlay, shared by a key (M20, M21).
+    """Gain and loss sharing: a result against a budget, the shared part of it, and a key.
 
-    ``result = budget - outlay of the holder in the terms against it``; ``S`` = the part of the
-    result that corridors let through (all of it without corridors), limited to ``cap x budget``.
-    With a fixed or proportional key, ``posting_i = (w_i - 1[i = holder]) x S``. With the influence
-    key, ``T_i = -sum_d b[i, d] v_d + key_i x (S + sum_d v_d)`` and
-    ``posting_i = T_i - 1[i = holder] x S``: v_d is the effect of driver d on the value of the lines
-    (adverse positive), b what partner i bears of it, key the case's residual key. The T_i sum to S
-    whatever corridors and caps did.
+    ``result = budget x (1 - discount) - spend / completion``; ``S`` = the part of the result that
+    gate, bands, quality, scalars and caps let through (all of it where none is stated); the
+    members' parts by the key, and the holder posts the other side: ``posting_i = T_i - 1[i =
+    holder] x S``, ``T_i = w_i x S``. With the influence key ``T_i = -sum_d b[i, d] v_d + key_i x (S
+    + sum_d v_d)``: v_d is the effect of driver d on the value of the lines (adverse positive), b
+    what partner i bears of it, key the case's residual key. The T_i sum to S.
 
     Parameters
     ----------
     budget
-        The budget the outlay is held against; notional unless a term pays it.
+        What the spend is held against; notional unless a term pays it.
     against
-        Earlier terms whose net payments by the holder are the outlay.
+        Earlier terms whose net payments by the holder are the spend.
+    cost_of, value_of
+        In place of ``against``: the cost, or the valued activity, of these lines.
     holder
         Who keeps the pool and posts the other side.
     key
-        ``fixed`` (``share``), ``proportional`` (``weights``) or ``influence``.
+        Who gets which share: see ``share``, ``weights``, ``between``, ``contributions`` and
+        ``people``.
     share, loss_share
-        Shares of a gain and of a loss; those of a gain serve both unless given.
+        Shares of a gain and of a loss (``fixed``); those of a gain serve both unless given.
     weights
-        Contributions, equity or turnover to which shares are proportional.
-    corridors
-        Bands of |result| / budget and the rate at which each is shared.
-    cap
-        Limit of the shared amount.
+        What shares are proportional to (``proportional``, ``equity``; ``performance``: times the
+        quality score).
+    between
+        The partners that share (``equal``, ``budget``: by the planned value of what they deliver,
+        ``performance``).
+    contributions
+        Earlier terms: shares are proportional to what partners paid in them (``contribution``).
+    people
+        Share of each population that a partner serves (``need``: by members x need).
+    taker
+        Who takes what the shares of the others leave.
+    maximum
+        Most that a partner gets or pays in a year; what is above goes to the others by their
+        shares, and what nobody can take to the taker, or stays with the holder.
+    discount
+        Share taken off the budget first.
+    completion
+        Share of the spend that is known when the pool is settled.
+    truncation
+        Limit of each person's cost.
+    gate, rate, corridors, quality, scalar, caps, relief
+        The rule: what part of the result is shared (`riskshare.contract.rule`).
+    period
+        ``year``: each year by itself; ``to-date``: results to date, less what was shared before;
+        ``term``: all years together, in the last.
+    rebasing
+        How the budget follows earlier spend.
     lines
-        Lines whose value is split by driver under the influence key.
+        Lines whose value is split by driver, or by deliverer, and whose people are truncated.
     """
 
     kind: ClassVar[str] = "pool"
     usual_phase: ClassVar[Phase] = "sharing"
 
     budget: Annotated[Any, Reference("budget")]
-    against: Annotated[tuple[str, ...], Reference("term", many=True)]
+    against: Annotated[tuple[str, ...], Reference("term", many=True)] = ()
+    cost_of: Annotated[Any, Reference("line", many=True)] = None
+    value_of: Annotated[Any, Reference("line", many=True)] = None
     holder: Partner
-    key: Literal["fixed", "proportional", "influence"]
+    key: KeyRule
     share: Annotated[Given, _KEY] = None
     loss_share: Annotated[Given, _KEY] = None
     weights: Annotated[Given, Parameter("weight", axes=("partner",), fill=0.0, lower=0.0)] = None
+    between: Annotated[Any, Reference("partner", many=True)] = None
+    contributions: Annotated[tuple[str, ...], Reference("term", many=True)] = ()
+    people: Annotated[
+        Given, Parameter("share", axes=("partner", "population"), fill=0.0, lower=0.0, upper=1.0)
+    ] = None
+    taker: Annotated[Any, Reference("partner")] = None
+    maximum: Annotated[
+        Given, Parameter("money per year", axes=("partner",), fill=_NO_LIMIT, lower=0.0)
+    ] = None
+    discount: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="budget")] = None
+    completion: Annotated[Given, Parameter("share", lower=0.01, upper=1.0, base="spend")] = None
+    truncation: Truncation | None = None
+    gate: Gate | None = None
+    rate: Annotated[Given, BY_OUTCOME] = None
     corridors: tuple[Corridor, ...] = ()
-    cap: Annotated[Given, _OF_BUDGET] = None
+    quality: Quality | None = None
+    scalar: Annotated[Given, BY_OUTCOME] = None
+    caps: tuple[Cap, ...] = ()
+    relief: Annotated[Given, BY_OUTCOME] = None
+    period: Literal["year", "to-date", "term"] = "year"
+    rebasing: Rebasing | None = None
     lines: TermLines = None
+    planned: Annotated[Any, Parameter("weight", axes=("partner",), derived=True)] = None
+    table: Annotated[Any, Parameter("money", axes=("partner",), derived=True)] = None
+    last: Annotated[Any, Parameter("flag", derived=True)] = 0.0
 
     def prepared(self, plan: PlanView) -> "AbstractTerm":
-        """Turn weights into shares."""
-        if self.weights is None:
-            return self
-        return dataclasses.replace(self, share=proportional(np.asarray(self.weights)))
+        """Turn weights and planned values into shares."""
+        if self.weights is not None and self.key in _WEIGHED:
+            return dataclasses.replace(self, share=proportional(np.asarray(self.weights).T).T)
+        if self.key == "equal":
+            return dataclasses.replace(self, share=proportional(np.asarray(self.between).T).T)
+        if self.key == "budget":
+            planned = (plan.plan * plan.price) @ plan.deliverer.T
+            shares = proportional((planned * np.asarray(self.between)).T).T
+            return dataclasses.replace(self, share=shares)
+        return self
+
+    def problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
+        """Yield what is contradictory in key, spend and rule."""
+        spends = [bool(self.against), self.cost_of is not None, self.value_of is not None]
+        if sum(spends) == 0:
+            known = ", ".join(around.earlier) or "none runs before it"
+            yield (
+                "against",
+                f"is empty; accepted: earlier terms ({known}), or cost_of or value_of with lines",
+            )
+        if sum(spends) > 1:
+            yield "against", "give one of against, cost_of and value_of: it says what was spent"
+        yield from self._key_problems(around)
+        yield from rule_problems(
+            self.gate, self.rate, self.corridors, self.quality, self.caps, around.scored
+        )
+        if self.truncation is not None:
+            untruncated = self.truncation.benchmark == "untruncated"
+            if untruncated != (self.truncation.expected_excess is not None):
+                yield (
+                    "truncation.expected_excess",
+                    'goes with benchmark = "untruncated", and it needs one: what the budget holds '
+                    "above the limit",
+                )
+        if self.rebasing is not None and self.rebasing.lag < 1:
+            yield "rebasing.lag", f"found {self.rebasing.lag}; accepted: at least 1 year"
+
+    def _key_problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
+        takes = {
+            "share": ("fixed",),
+            "loss_share": ("fixed",),
+            "weights": (*_WEIGHED, "performance"),
+            "between": _BETWEEN,
+            "contributions": ("contribution",),
+            "people": ("need",),
+        }
+        needed = {
+            "fixed": ("share",),
+            "equal": ("between",),
+            "proportional": ("weights",),
+            "equity": ("weights",),
+            "contribution": ("contributions",),
+            "budget": ("between",),
+            "performance": ("between",),
+            "need": ("people",),
+        }
+        for name, keys in takes.items():
+            given = getattr(self, name)
+            if given is not None and given != () and self.key not in keys:
+                yield name, f"means nothing with key = {self.key!r}; leave it out"
+        for name in needed.get(self.key, ()):
+            if getattr(self, name) is None or getattr(self, name) == ():
+                yield name, f"missing; key = {self.key!r} needs it"
+        if self.key == "performance":
+            for partner in self.between or ():
+                if partner not in around.scored:
+                    yield (
+                        "between",
+                        f"{partner!r} has no quality score; give the partner a quality, with a "
+                        "value or a law",
+                    )
+        if self.maximum is not None and self.key in ("influence", "conditional-mean"):
+            yield "maximum", f"means nothing with key = {self.key!r}; leave it out"
+        if self.taker is not None and self.key in ("influence", "conditional-mean"):
+            yield "taker", f"means nothing with key = {self.key!r}; leave it out"
+
+    def pays(self, deviation: Array, base: Array) -> Array | None:
+        """Return what is shared of a result, before the key."""
+        score = None if self.quality is None else jnp.ones_like(deviation[0])
+        rule = self._rule()
+        if self.gate is not None and self.gate.scale is not None:
+            rule = dataclasses.replace(rule, gate=dataclasses.replace(self.gate, scale=None))
+        return rule.shared(deviation[0], base[0], None, score, _quiet)[None]
 
     def needs(self) -> frozenset[str]:
-        """Return what splits the deviation by driver, under the influence key."""
+        """Return what the experience must hold for key, budget and rule."""
         needed = {"indices"} if self.key == "influence" else set()
-        return frozenset(needed | ({"members"} if self.budget.rebased else set()))
+        if self.budget.rebased or self.key == "need" or self._scale() is not None:
+            needed |= {"members"}
+        if self.quality is not None:
+            needed |= {f"quality {int(np.argmax(np.asarray(self.quality.partner)[0]))}"}
+        if self.key == "performance":
+            needed |= {f"quality {i}" for i in np.flatnonzero(np.asarray(self.between)[0])}
+        if self.truncation is not None:
+            needed |= {"persons"}
+        return frozenset(needed)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return the holder."""
         return self.holder
 
+    def initial(self, like: Array) -> State:
+        """Return results, budgets and payments to date, and spend for rebasing."""
+        zero = jnp.zeros_like(like[0])
+        state: dict[str, Any] = {}
+        if self.period != "year":
+            state |= {"result": zero, "budget": zero, "shared": zero}
+        if self.rebasing is not None:
+            past = jnp.zeros((self.rebasing.lag, *zero.shape), zero.dtype)
+            state |= {"spend": past, "years": zero}
+        return state
+
     def settle(
         self, year: YearView, ledger: Ledger, state: State
     ) -> tuple[tuple[Transfer, ...], State]:
         """Share the result."""
+        after = dict(state)
+        budget, spend = self._budget(year, state), self._spend(year, ledger)
+        year.note("budget", amount=budget)
+        year.note("spend", amount=spend)
+        result = budget - spend
+        year.note("result", amount=result)
+        if self.period != "year":
+            result, budget = state["result"] + result, state["budget"] + budget
+            after |= {"result": result, "budget": budget}
+            year.note("result to date", amount=result)
+        shared = self._rule().shared(result, budget, year.members, self._score(year), year.note)
+        if self.period == "to-date":
+            shared = shared - state["shared"]
+        if self.period == "term":
+            shared = self.last * shared
+        if self.period != "year":
+            after["shared"] = state["shared"] + shared
+        year.note("shared", amount=shared)
+        if self.rebasing is not None:
+            kept = spend + self.rebasing.savings_adjustment * positive(shared)
+            recent = jnp.concatenate([(kept / year.fraction)[None], state["spend"][:-1]])
+            after |= {"spend": recent, "years": state["years"] + 1}
+        return self._transfers(shared, year, ledger), after
+
+    def _rule(self) -> Rule:
+        return Rule(
+            self.gate,
+            self.rate,
+            self.corridors,
+            self.quality,
+            self.scalar,
+            self.caps,
+            self.relief,
+        )
+
+    def _scale(self) -> Any:
+        return None if self.gate is None else self.gate.scale
+
+    def _score(self, year: YearView) -> Array | None:
+        if self.quality is None:
+            return None
+        return jnp.matmul(self.quality.partner, year.quality, precision=PRECISION)
+
+    def _budget(self, year: YearView, state: State) -> Float[Array, " sample"]:
         budget = self.budget.amount(year)
-        shared = self._shared(budget + ledger.net(self.against, self.holder), budget)
+        rebasing = self.rebasing
+        if rebasing is not None:
+            grown = state["spend"][-1] * year.fraction * (1 + rebasing.growth) ** rebasing.lag
+            rebased = (1 - rebasing.weight) * budget + rebasing.weight * grown
+            if rebasing.direction == "down-only":
+                rebased = jnp.minimum(budget, rebased)
+            budget = jnp.where(state["years"] >= rebasing.lag, rebased, budget)
+        if self.discount is not None:
+            budget = budget * (1 - self.discount)
+        if self.quality is not None and self.quality.withhold is not None:
+            score = self._score(year)
+            assert score is not None
+            budget = budget * (1 - self.quality.withhold * (1 - score))
+        if self.truncation is not None and self.truncation.expected_excess is not None:
+            budget = budget * (1 - self.truncation.expected_excess)
+        return budget
+
+    def _spend(self, year: YearView, ledger: Ledger) -> Float[Array, " sample"]:
+        if self.against:
+            spend = -ledger.net(self.against, self.holder)
+        elif self.cost_of is not None:
+            spend = rows(year.line_cost, self.cost_of).sum(0)
+        else:
+            spend = rows(year.value, self.value_of).sum(0)
+        if self.truncation is not None and year.person_cost is not None:
+            person = rows(year.person_cost, self.lines).sum(0)
+            excess = positive(person - self.truncation.at).sum(0)
+            year.note("truncation", beyond=self.truncation.at, amount=-excess)
+            spend = spend - excess
+        if self.completion is not None:
+            spend = spend / self.completion
+        return spend
+
+    def _transfers(
+        self, shared: Float[Array, " sample"], year: YearView, ledger: Ledger
+    ) -> tuple[Transfer, ...]:
+        """Move the members' parts from the holder."""
         if self.key == "influence":
             effects = year.split(self.lines).controlled()
             key = year.residual_key
             everyone = jnp.broadcast_to(key[:, None], (len(key), len(effects)))
             by_driver = Transfer(effects, everyone, year.influence, "index")
-            return (single(shared, key, self.holder), by_driver), state
-        if self.loss_share is None:
-            return (single(shared, self.share, self.holder),), state
-        gain = single(jnp.maximum(shared, 0), self.share, self.holder)
-        loss = single(jnp.minimum(shared, 0), self.loss_share, self.holder)
-        return (gain, loss), state
+            return single(shared, key, self.holder), by_driver
+        if self.key == "conditional-mean":
+            return self._by_conditional_mean(shared, year)
+        direct = self.share is not None and self.taker is None and self.maximum is None
+        if direct and self.loss_share is None:
+            return (single(shared, self.share, self.holder),)
+        if direct:
+            gain = single(jnp.maximum(shared, 0), self.share, self.holder)
+            loss = single(jnp.minimum(shared, 0), self.loss_share, self.holder)
+            return gain, loss
+        shares = self._shares(shared, year, ledger)
+        amounts = shares * shared
+        if self.maximum is not None:
+            amounts = within(amounts, shares, self.maximum[:, None])
+        if self.taker is not None:
+            amounts = amounts + self.taker[:, None] * (shared - amounts.sum(0))
+        return (to_each(amounts, self.holder),)
 
-    def _shared(
-        self, result: Float[Array, " sample"], budget: Float[Array, " sample"]
-    ) -> Float[Array, " sample"]:
-        shared = result
-        if self.corridors:
-            parts = []
-            for outcome, size in enumerate((jnp.maximum(result, 0), jnp.maximum(-result, 0))):
-                edges = [corridor.beyond[outcome] * budget for corridor in self.corridors]
-                rates = [corridor.rate[outcome] for corridor in self.corridors]
-                parts.append(bands(size, edges, rates))
-            shared = parts[0] - parts[1]
-        if self.cap is not None:
-            shared = limit(shared, -self.cap[1] * budget, self.cap[0] * budget)
-        return shared
+    def _shares(
+        self, shared: Float[Array, " sample"], year: YearView, ledger: Ledger
+    ) -> Float[Array, "partner sample"]:
+        one = jnp.ones_like(shared)
+        if self.share is not None:
+            share = self.share[:, None] * one
+            if self.loss_share is not None:
+                share = jnp.where(shared < 0, self.loss_share[:, None] * one, share)
+            return share
+        if self.key == "contribution":
+            paid = sum(positive(-ledger.entries[name]) for name in self.contributions)
+            return proportional(jnp.asarray(paid))
+        if self.key == "need":
+            return proportional(
+                jnp.matmul(self.people, year.members * year.need, precision=PRECISION)
+            )
+        weights = year.quality
+        if self.weights is not None:
+            weights = weights * self.weights[:, None]
+        return among(weights, self.between[:, None])
+
+    def _by_conditional_mean(
+        self, shared: Float[Array, " sample"], year: YearView
+    ) -> tuple[Transfer, ...]:
+        """``T_i = -h_i(v) + key_i x (S + v)``, v the deviation of line value from plan.
+
+        The table's first column holds points of v, the others ``h_i = E[v_i | v]``, v_i being the
+        deviation of what partner i delivers; between points and beyond them h is linear.
+        """
+        deviation = rows(year.value - year.plan * year.price, self.lines).sum(0)
+        points, means = self.table[:, 0], self.table[:, 1:]
+        at = jnp.clip(jnp.searchsorted(points, deviation) - 1, 0, len(points) - 2)
+        place = ratio(deviation - points[at], points[at + 1] - points[at])
+        borne = means[at] + (means[at + 1] - means[at]) * place[:, None]
+        key = year.residual_key
+        rest = single(shared + deviation, key, self.holder)
+        return rest, to_each(-borne.T, self.holder)
+
+
+def _quiet(step: str, **figures: Any) -> None:
+    del step, figures

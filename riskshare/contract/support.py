@@ -21,7 +21,23 @@ from riskshare.contract.term import (
     term,
 )
 from riskshare.names import Phase
-from riskshare.parameters import Given, Parameter, Reference
+from riskshare.parameters import Choice, FrozenMap, Given, Parameter, Reference
+
+_OF = FrozenMap(
+    {
+        "value removed": "pays share x 5 or 10 for each 100 of baseline value, where activity is "
+        "5 or 10 % below baseline",
+        "stranded cost": "pays share x (5 or 10 less the cost that has gone), for each 100 of "
+        "baseline cost: with 20 % of cost variable and no more gone yet, share x 4 or 8",
+    }
+)
+_BASIS = FrozenMap(
+    {
+        "planned": "pays the planned amount, also where removal is 5 or 10 % above or below plan",
+        "realised": "pays 5 or 10 % more than planned where removal is 5 or 10 % above plan, and "
+        "as much less where it is below",
+    }
+)
 
 
 @term
@@ -47,8 +63,8 @@ class StrandedSupport(AbstractTerm):
 
     lines: TermLines = None
     share: Annotated[Given, Parameter("share", axes=("line",), lower=0.0, upper=1.0, base="of")]
-    of: Literal["value removed", "stranded cost"]
-    basis: Literal["planned", "realised"]
+    of: Annotated[Literal["value removed", "stranded cost"] | None, Choice(_OF)] = None
+    basis: Annotated[Literal["planned", "realised"] | None, Choice(_BASIS)] = None
     taper: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="share")] = 1.0
     paid_in: Annotated[str | None, Reference("name")] = None
     planned: Annotated[Any, Parameter("money per year", axes=("line",), derived=True)] = None
@@ -78,5 +94,6 @@ class StrandedSupport(AbstractTerm):
             removed = year.price * year.removed
             measure = removed if self.of == "value removed" else year.stranded
             amount = (self.share * self.taper)[:, None] * rows(measure, self.lines)
+        year.note("support", rate=(self.share * self.taper)[:, None], amount=amount)
         to, from_ = columns(year.deliverer, self.lines), columns(year.payer, self.lines)
         return (per_line(amount, to, from_),), state

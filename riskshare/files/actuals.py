@@ -14,11 +14,32 @@ from riskshare.case import Case
 from riskshare.checks.given import suggest
 from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.files.atomic import replacing
+from riskshare.files.numbers import PLAN_INDEX, NumberError, read_number, refusal, shown
 from riskshare.files.text import Row, Table, UnreadableError, format_table, parse_table, read_text
-from riskshare.names import DRIVER, LINE, PARTNER, POPULATION, STATE, YEAR, members_name
+from riskshare.names import (
+    DRIVER,
+    LINE,
+    PARTNER,
+    POPULATION,
+    STATE,
+    YEAR,
+    delay_name,
+    delivery_name,
+    members_name,
+)
 
 _VALUES = ("activity", "unit_cost", "case_mix", "cost")
 _AXIS = {"driver_index": DRIVER, "members": POPULATION, "quality": PARTNER}
+_UNITS = {
+    "activity": "units",
+    "unit_cost": "money per unit",
+    "case_mix": PLAN_INDEX,
+    "cost": "money",
+    "members": "members",
+    "quality": "share",
+}
+_UNKNOWN = ", or a blank cell where it is not known"
+_BLANK = {"cost": ", or a blank cell to take the cost model"}
 
 
 def read_actuals(
@@ -35,7 +56,9 @@ def read_actuals(
     path
         A CSV table with the columns ``line``, ``year``, ``activity`` (units) and, as wanted,
         ``unit_cost`` (full cost of a case-mix unit at baseline volume), ``case_mix`` (1 = plan)
-        and ``cost`` (money, in place of the cost model). A blank cell is not known.
+        and ``cost`` (money, in place of the cost model). A blank cell is not known. Numbers may be
+        written as spreadsheets write them where they can mean one thing only: ``"12,345"``,
+        ``£5``, ``(3)``, and of indices ``103%``.
     drivers
         A CSV table with the columns ``variable`` (``driver_index``, ``members`` or ``quality``),
         ``name`` (of the driver, population or partner), ``year`` and ``value``.
@@ -51,10 +74,11 @@ def read_actuals(
     ExperienceError
         With every problem of the tables, by row. Lines without a row are left to `settle`.
     """
-    sheets = [_Sheet.read(path, ("line", "year", "activity"), _VALUES[1:])]
+    sheets = [_Sheet.read(path, ("line", "year", "activity"), _VALUES[1:], case.currency)]
     variables = _line_variables(case, sheets[0])
     if drivers is not None:
-        sheets.append(_Sheet.read(drivers, ("variable", "name", "year", "value"), ()))
+        needed = ("variable", "name", "year", "value")
+        sheets.append(_Sheet.read(drivers, needed, (), case.currency))
         variables |= _driver_variables(case, sheets[1])
     _raise(sheets)
     labels = {**case.labels(), DRIVER: _driver_names(case)}
@@ -62,7 +86,7 @@ def read_actuals(
     return xr.Dataset(variables, {dim: list(labels[dim]) for dim in labels if dim in used})
 
 
-def read_opening(path: str | os.PathLike[str]) -> xr.DataArray:
+def read_opening(path: str | os.PathLike[str], currency: str | None = None) -> xr.DataArray:
     """Read balances carried into the first settled year, for ``settle(..., opening=...)``.
 
     Parameters
@@ -70,6 +94,8 @@ def read_opening(path: str | os.PathLike[str]) -> xr.DataArray:
     path
         A CSV table with the columns ``state`` (its name), ``value`` and, where it should be
         checked to be the year before, ``year`` (whose close it is).
+    currency
+        That of the case, which marks such as ``£`` must agree with; without one they are refused.
 
     Returns
     -------
@@ -81,7 +107,7 @@ def read_opening(path: str | os.PathLike[str]) -> xr.DataArray:
     ExperienceError
         With every problem of the table, by row.
     """
-    sheet = _Sheet.read(path, ("state", "value"), ("year",), rows_needed=False)
+    sheet = _Sheet.read(path, ("state", "value"), ("year",), currency, balances=True)
     years: dict[str, int] = {}
     found: dict[str, float] = {}
     seen: dict[tuple[str, ...], int] = {}
@@ -90,8 +116,9 @@ def read_opening(path: str | os.PathLike[str]) -> xr.DataArray:
         if not name:
             sheet.add(row, "state", "is blank; accepted: the name of a balance")
         elif sheet.first(row, (name,), seen):
-            found[name] = sheet.number(row, "value", lower=None)
-            if not row.cells["value"]:
+            if row.cells["value"]:
+                found[name] = sheet.number(row, "value", _balance_unit(name), lower=None)
+            else:
                 sheet.add(row, "value", "is blank; accepted: a number")
         years.setdefault(row.cells.get("year") or "", row.number)
         if len(years) > 1:
@@ -143,6 +170,10 @@ class _Sheet:
     """A CSV table and what is wrong with it."""
 
     source: str
+    currency: str | None
+    """That of the case, where it is known."""
+    balances: bool
+    """Whether it holds balances, of which there may be none and none may be blank."""
     table: Table = field(default_factory=Table)
     problems: list[Problem] = field(default_factory=list)
 
@@ -152,10 +183,11 @@ class _Sheet:
         path: str | os.PathLike[str],
         needed: tuple[str, ...],
         optional: tuple[str, ...],
-        rows_needed: bool = True,
+        currency: str | None,
+        balances: bool = False,
     ) -> "_Sheet":
         """Read a table and check its columns."""
-        sheet = cls(str(path))
+        sheet = cls(str(path), currency, balances)
         wanted = ", ".join(needed) + (f" and optionally {', '.join(optional)}" if optional else "")
         try:
             text = read_text(Path(path), f"a CSV table with the columns {wanted}")
@@ -175,7 +207,7 @@ class _Sheet:
         if missing:
             return sheet
         sheet.table = table
-        if rows_needed and not table.rows and not sheet.problems:
+        if not balances and not table.rows and not sheet.problems:
             sheet.problems.append(
                 Problem(
                     "",
@@ -211,21 +243,26 @@ class _Sheet:
         seen[key] = row.number
         return True
 
-    def number(self, row: Row, column: str, lower: float | None = 0.0) -> float:
-        """Return the number in a cell; NaN where it is blank or no number."""
+    def number(
+        self,
+        row: Row,
+        column: str,
+        unit: str,
+        lower: float | None = 0.0,
+    ) -> float:
+        """Return the number in a cell; NaN where it is blank or not read."""
         cell = row.cells.get(column, "")
         if not cell:
             return math.nan
         accepted = "a number" if lower is None else f"a number of at least {lower:g}"
         try:
-            value = float(cell)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            hint = ", without signs between thousands" if "," in cell else ", or a blank cell"
-            self.add(row, column, f"found {cell!r}; accepted: {accepted}{hint}")
-        elif lower is not None and value < lower:
-            self.add(row, column, f"found {value:g}; accepted: {accepted}")
+            value = read_number(cell, unit, self.currency)
+        except NumberError as error:
+            blank = "" if self.balances else _BLANK.get(column, _UNKNOWN)
+            self.add(row, column, refusal(cell, str(error), f"{accepted}{blank}"))
+            return math.nan
+        if lower is not None and value < lower:
+            self.add(row, column, f"found {shown(value)}; accepted: {accepted}")
         return value
 
 
@@ -239,7 +276,7 @@ def _line_variables(case: Case, sheet: _Sheet) -> Variables:
     seen: dict[tuple[str, ...], int] = {}
     for row in sheet.table.rows:
         line, year = sheet.label(row, LINE, lines), sheet.label(row, YEAR, years)
-        numbers = {name: sheet.number(row, name) for name in names}
+        numbers = {name: sheet.number(row, name, _UNITS[name]) for name in names}
         if line is not None and year is not None and sheet.first(row, (line, year), seen):
             for name, value in numbers.items():
                 values[name][years.index(year), lines.index(line)] = value
@@ -257,9 +294,9 @@ def _driver_variables(case: Case, sheet: _Sheet) -> Variables:
     for row in sheet.table.rows:
         variable = sheet.label(row, "variable", tuple(_AXIS))
         year = sheet.label(row, YEAR, labels[YEAR])
-        value = sheet.number(row, "value")
         if variable is None:
-            continue
+            continue  # what its value should be is not known
+        value = sheet.number(row, "value", _measure_unit(variable, row.cells["name"]))
         axis = _AXIS[variable]
         name = sheet.label(row, "name", labels[axis], axis)
         if name is None or year is None or not sheet.first(row, (variable, name, year), seen):
@@ -268,6 +305,22 @@ def _driver_variables(case: Case, sheet: _Sheet) -> Variables:
         _, array = found.setdefault(variable, ((YEAR, axis), empty))
         array[labels[YEAR].index(year), labels[axis].index(name)] = value
     return found
+
+
+def _measure_unit(variable: str, name: str) -> str:
+    """Return the unit of a row of drivers: a delivery may be small, and a delay is in years."""
+    if variable != "driver_index":
+        return _UNITS[variable]
+    if name.startswith(delay_name("")[:-1]):
+        return "years"
+    return "index" if name.startswith(delivery_name("")[:-1]) else PLAN_INDEX
+
+
+def _balance_unit(name: str) -> str:
+    """Return the unit of a balance by its name, as `riskshare.run.carried` gives them."""
+    if not name.startswith("cost."):
+        return "money"
+    return "count" if "_steps" in name else "share of baseline"
 
 
 def _driver_names(case: Case) -> tuple[str, ...]:

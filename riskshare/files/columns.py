@@ -2,7 +2,8 @@
 
 A column is a field (``price``), a field of a nested table (``cost.variable``), or one label of a
 number (``loadings.demand`` or ``expected[2018/19]``). A blank cell is not given; lists are
-separated by ``;``, with one at the end where the list has a single entry.
+separated by ``;``, with one at the end where the list has a single entry. Numbers are written as
+`riskshare.files.numbers` reads them.
 """
 
 import datetime
@@ -11,24 +12,48 @@ from dataclasses import dataclass
 from typing import Any
 
 from riskshare.checks.given import suggest
+from riskshare.files.numbers import NumberError, Unread, read_number
 from riskshare.files.schema import declared_class, file_fields, plain_type, shape_of
-from riskshare.parameters import FieldInfo, split_path
+from riskshare.parameters import FieldInfo, Parameter, split_path
+from riskshare.system import Delay
 
 _SEPARATOR = ";"
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where the cells of a column go: the keys from the item down, the labels last."""
+    """Where the cells of a column go, and what they hold.
 
+    Parameters
+    ----------
+    text
+        Its header.
+    keys
+        The keys from the item down, the labels last.
+    info
+        The field.
+    unit
+        What a number in it is, as `riskshare.parameters.Parameter` has it.
+    currency
+        That of the case, which marks in cells of money must agree with; without one they are
+        refused.
+    """
+
+    text: str
     keys: tuple[str, ...]
     info: FieldInfo
+    unit: str = ""
+    currency: str | None = None
 
     def parse(self, cell: str) -> Any:
-        """Return a cell as the value a TOML file would hold; text where it is no such value."""
+        """Return a cell as the value a TOML file would hold; text where it is no such value.
+
+        What should be a number and is not read as one is an `Unread`.
+        """
         shape = shape_of(self.info)
         if shape == "given":
-            return [_number(part) for part in _parts(cell)] if _SEPARATOR in cell else _number(cell)
+            several = _SEPARATOR in cell
+            return [self._number(part) for part in _parts(cell)] if several else self._number(cell)
         if shape in ("names", "words"):
             return _parts(cell)
         if shape == "value" and plain_type(self.info) is bool:
@@ -40,9 +65,20 @@ class Column:
                 return cell
         return cell
 
+    def _number(self, cell: str) -> float | Unread:
+        try:
+            value = read_number(cell, self.unit, self.currency)
+        except NumberError as error:
+            return Unread(cell, self.text, str(error))
+        # whole numbers stay exact, as those of a case file do
+        return int(cell) if cell.lstrip("+-").isdigit() else value
 
-def find_column(cls: type, text: str) -> Column | str:
-    """Return the column that a header names, or what is wrong with it."""
+
+def find_column(cls: type, text: str, currency: str | None = None) -> Column | str:
+    """Return the column that a header names, or what is wrong with it.
+
+    ``currency`` is that of the case; without one, cells with a mark of currency are not read.
+    """
     head, labels = split_path(text)
     parts = head.split(".")
     for depth, part in enumerate(parts):
@@ -59,9 +95,16 @@ def find_column(cls: type, text: str) -> Column | str:
             return "cannot stand in a CSV table; give it in the case file"
         if rest and shape != "given":
             return f"unknown; accepted: {before}{part}"
-        return Column((*parts[: depth + 1], *rest), info)
+        return Column(text, (*parts[: depth + 1], *rest), info, _unit_of(cls, info), currency)
     inner = ", ".join(f"{head}.{key}" for key in file_fields(cls))
     return f"is a table of its own; accepted: {inner}"
+
+
+def _unit_of(cls: type, info: FieldInfo) -> str:
+    """Return the unit of a field; a delay is an index in years, of which 50% may mean anything."""
+    if not isinstance(info.declaration, Parameter):
+        return ""
+    return "years" if issubclass(cls, Delay) else info.declaration.unit
 
 
 def nested(
@@ -139,12 +182,3 @@ def column_text(keys: tuple[str, ...], cls: type) -> str:
 def _parts(cell: str) -> list[str]:
     """Return the entries of a list; a separator at the end makes a list of a single one."""
     return [part.strip() for part in cell.removesuffix(_SEPARATOR).split(_SEPARATOR)]
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

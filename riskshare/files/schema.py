@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from riskshare.case import Origin
 from riskshare.checks.given import Findings, check_given, literals, plain_types, shown
+from riskshare.files.numbers import Unread, hint
 from riskshare.parameters import Declared, FieldInfo, FrozenMap, Parameter, Reference, fields_of
 
 Shape: TypeAlias = Literal[
@@ -83,7 +84,13 @@ def accepted(info: FieldInfo) -> str:
 
 
 def found_given(value: object, parameter: Parameter, path: str) -> str:
-    """Return what is said of a value that is no number."""
+    """Return what is said of a value that is no number, with the number that text may mean."""
     found = Findings()
-    check_given(value, parameter, {}, path, found)
-    return found.problems[0].message
+    check_given(value.text if isinstance(value, Unread) else value, parameter, {}, path, found)
+    message = found.problems[0].message
+    what, _, wanted = message.rpartition("; accepted: ")
+    if isinstance(value, Unread):
+        why = value.reason or "a blank cell is one that is not given"
+        return f"{what} in the column {value.column!r}; {why}; accepted: {wanted}"
+    meant = hint(value, parameter.unit) if isinstance(value, str) else ""
+    return f"{what}; {meant}; accepted: {wanted}" if meant else message

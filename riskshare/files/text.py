@@ -9,7 +9,7 @@ from pathlib import Path
 
 from riskshare.errors import Problem
 
-_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 class UnreadableError(Exception):
@@ -62,10 +62,15 @@ def parse_table(text: str) -> tuple[Table, list[Problem]]:
     """Return a CSV table and what is wrong with its form; the path of a problem is its row."""
     if not text.strip():
         return Table(), [Problem("", "the file is empty; accepted: a CSV table with a header row")]
+    records: list[list[str]] = []
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        # a space before a quote would otherwise make the quote, and the comma in it, bare text
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+        for record in reader:
+            records.append(record)
     except csv.Error as error:
-        return Table(), [Problem("", f"is not a CSV table ({error}); accepted: commas and quotes")]
+        message = f"is not a CSV table ({error}); accepted: commas and quotes"
+        return Table(), [Problem(f"row {len(records) + 1}", message)]
     numbered = [
         (number, [cell.strip() for cell in record])
         for number, record in enumerate(records, 1)
@@ -82,6 +87,8 @@ def parse_table(text: str) -> tuple[Table, list[Problem]]:
         stray = [cell for name, cell in zip(header, cells, strict=False) if cell and not name]
         if len(cells) != len(header):
             message = f"found {len(cells)} cells; accepted: {len(header)}, one for each column"
+            if len(cells) > len(header):
+                message += '; a cell with a comma in it needs quotes, as in "1,234"'
             problems.append(Problem(f"row {number}", message))
         elif stray:
             problems.append(
@@ -94,12 +101,13 @@ def parse_table(text: str) -> tuple[Table, list[Problem]]:
 
 
 def _header_problems(number: int, header: list[str]) -> list[Problem]:
-    if len(header) == 1:
-        for sign, word in _OTHER_DELIMITERS.items():
-            if sign in header[0]:
-                return [
-                    Problem(f"row {number}", f"found columns separated by {word}; accepted: commas")
-                ]
+    named = [name for name in header if name]
+    for sign, word in _OTHER_SEPARATORS.items():
+        if len(named) == 1 and sign in named[0]:
+            message = f"found columns separated by {word}; accepted: commas, and points in numbers"
+            if sign == ";":
+                message += " (a spreadsheet in a language with decimal commas writes these)"
+            return [Problem(f"row {number}", message)]
     return [
         Problem(f"row {number}", f"the column {name!r} stands {count} times; accepted: once")
         for name, count in Counter(header).items()

@@ -3,9 +3,7 @@
 First step of fitting: `MonthlyCounts` and its rows go to `fit_activity` and `fit_annual_level`.
 """
 
-import csv
 import gzip
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from riskshare.errors import ArgumentError
+from riskshare.errors import ArgumentError, Problem
+from riskshare.files.numbers import NumberError, read_number
+from riskshare.files.text import Row, Table, parse_table
 
 Months = NDArray[np.datetime64]
 Counts = NDArray[np.float64]
@@ -81,18 +81,18 @@ def read_ae_attendances(path: str | Path, types: Sequence[str] = ("1",)) -> Mont
     types = (types,) if isinstance(types, str) else tuple(types)
     cells: dict[tuple[str, str, str], float] = {}
     periods: set[str] = set()
-    for number, row in enumerate(_rows(path, ("period", "org_code", "type", "attendances")), 2):
-        period = row["period"][:7]
+    problems: list[Problem] = []
+    for row in _table(path, ("period", "org_code", "type", "attendances")).rows:
+        period = row.cells["period"][:7]
         periods.add(period)
-        if row["type"] not in types:
+        if row.cells["type"] not in types:
             continue
-        key = (row["org_code"], period, row["type"])
+        key = (row.cells["org_code"], period, row.cells["type"])
         if key in cells:
-            raise ArgumentError(
-                f"{path} row {number}: {key} stands twice; keep one row for each provider, "
-                "month and type"
-            )
-        cells[key] = _number(row["attendances"], f"{path} row {number}: attendances")
+            message = f"{key} stands twice; keep one row for each provider, month and type"
+            problems.append(Problem(f"row {row.number}", message))
+        cells[key] = _count(row, "attendances", problems)
+    _raise(path, problems)
     absent = set(types) - {kind for _, _, kind in cells}
     if absent or not cells:
         raise ArgumentError(
@@ -121,10 +121,15 @@ def read_monthly_total(path: str | Path) -> tuple[Counts, Months]:
         In the order of the file; `fit_activity` refuses gaps.
     """
     counts, months = [], []
-    for number, row in enumerate(_rows(path, ("month",)), 2):
-        column = next(name for name in row if name != "month")
-        counts.append(_number(row[column], f"{path} row {number}: {column}"))
-        months.append(np.datetime64(row["month"][:7], "M"))
+    problems: list[Problem] = []
+    table = _table(path, ("month",))
+    column = next((name for name in table.header if name != "month"), "")
+    if not column:
+        raise ArgumentError(f"{path}: no column besides month; give one with the counts")
+    for row in table.rows:
+        counts.append(_count(row, column, problems))
+        months.append(np.datetime64(row.cells["month"][:7], "M"))
+    _raise(path, problems)
     return np.array(counts), np.array(months, dtype="datetime64[M]")
 
 
@@ -161,20 +166,31 @@ def validated(counts: ArrayLike, months: ArrayLike, minimum: int) -> tuple[Count
     return values, stamps
 
 
-def _rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
+def _table(path: str | Path, needed: Sequence[str]) -> Table:
     data = Path(path).read_bytes()
-    text = (gzip.decompress(data) if str(path).endswith(".gz") else data).decode()
-    reader = csv.DictReader(io.StringIO(text))
-    absent = [name for name in needed if name not in (reader.fieldnames or ())]
+    text = (gzip.decompress(data) if str(path).endswith(".gz") else data).decode("utf-8-sig")
+    table, problems = parse_table(text)
+    _raise(path, problems)
+    absent = [name for name in needed if name not in table.header]
     if absent:
         raise ArgumentError(
-            f"{path}: no column {', '.join(absent)}; the header is {reader.fieldnames}"
+            f"{path}: no column {', '.join(absent)}; the header is {', '.join(table.header)}"
         )
-    return list(reader)
+    return table
 
 
-def _number(text: str, where: str) -> float:
+def _count(row: Row, column: str, problems: list[Problem]) -> float:
+    """Return the count in a cell; NaN, and a problem, where it is not read as one."""
+    cell = row.cells[column]
     try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"{where}: {text!r} is not a number; give a count") from None
+        return read_number(cell, "count")
+    except NumberError as error:
+        reason = f"; {error}" if str(error) else ""
+        message = f"{cell!r} is not a number{reason}; give a count"
+        problems.append(Problem(f"row {row.number}, {column}", message))
+        return np.nan
+
+
+def _raise(path: str | Path, problems: Sequence[Problem]) -> None:
+    if problems:
+        raise ArgumentError("\n".join(f"{path}: {problem}" for problem in problems))

@@ -64,7 +64,7 @@ def plan_of(case: Case) -> Plan:
     grown = np.cumprod(
         1 + _by_year([declared(line, "growth", labels) for line in lines], len(fraction)), axis=0
     )
-    size = _by_year([declared(change, "size", labels) for change in changes], len(fraction))
+    size = _by_year([change.sizes(labels) for change in changes], len(fraction))
     annual = np.array([float(line.baseline or 0.0) for line in lines])
     baseline = annual * fraction[:, None]
     new_service = np.array([line.baseline is None for line in lines], bool)
@@ -114,6 +114,9 @@ def plan_of(case: Case) -> Plan:
         members=members,
         need=need,
         fraction=fraction,
+        deliverer=np.array(
+            [[float(line.deliverer == name) for line in lines] for name in labels["partner"]]
+        ),
     )
     return Plan(
         view=view,

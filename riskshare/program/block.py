@@ -144,5 +144,5 @@ def settle_block(
         like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
         carried = initial_carried(structure, leaves.yearly, like)
     outputs, states = settle_years(structure, leaves, experience, carried, settled, per_unit)
-    reported = keep if per_unit is None else (*keep, "moved")
+    reported = keep if per_unit is None else (*keep, "moved", "notes")
     return {name: outputs[name] for name in reported}, states

@@ -27,9 +27,11 @@ class Experience:
     case_mix: Numbers
     unit_cost: Numbers
     index: Numbers
-    """(index, sample): drivers, members, deliveries and delays."""
+    """(index, sample): drivers, members, deliveries, delays, scores, other positions."""
     given_cost: Numbers | None = None
     """Cost taken as it is; NaN where the cost model applies."""
+    person_cost: Numbers | None = None
+    """(line, person, sample): money, 0 where a person is absent."""
 
 
 @jax.tree_util.register_dataclass

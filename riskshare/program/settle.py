@@ -1,6 +1,6 @@
 """One year through cost and contract, and the years in sequence. Pure functions of arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,9 @@ from riskshare.contract.cost import CostState, LineCost, initial_state, settle_c
 from riskshare.contract.divisia import Split, SplitInputs, split_value
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer
 from riskshare.contract.term import YearView
+from riskshare.program.cash import initial_cash, pay_out
 from riskshare.program.experience import Experience, delivered, members_index
+from riskshare.program.savings import savings_of
 
 Outputs = dict[str, Any]
 """Arrays of one year by name; ``posting`` is a tuple, one array for each term."""
@@ -23,19 +25,24 @@ Outputs = dict[str, Any]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Carried:
-    """What settlement carries from year to year: cost vintages and the terms' own states."""
+    """What settlement carries from year to year: cost vintages, terms' own states, unpaid money."""
 
     cost: CostState
     terms: Mapping[str, Any]
+    cash: Mapping[str, Any]
+    """By term with a payment profile: what it earned in earlier years, and what is due."""
 
 
 def initial_carried(structure: Structure, yearly: Yearly, like: Array) -> Carried:
     """Return the state before the first year."""
-    terms = {
-        name: slot.term.initial(like)
-        for name, slot in zip(structure.term_names, yearly.terms, strict=True)
+    slots = dict(zip(structure.term_names, yearly.terms, strict=True))
+    terms = {name: slot.term.initial(like) for name, slot in slots.items()}
+    cash = {
+        name: initial_cash(slot.term.cash, structure.partners, like)
+        for name, slot in slots.items()
+        if slot.term.cash is not None
     }
-    return Carried(initial_state(structure.cost, structure.years, like), terms)
+    return Carried(initial_state(structure.cost, structure.years, like), terms, cash)
 
 
 def settle_year(
@@ -65,11 +72,19 @@ def settle_year(
     line_cost = _given_cost(line_cost, experience)
     if per_unit is not None:
         line_cost = replace(line_cost, cost=_rounded(line_cost.cost, per_unit))
-    view = _view(structure, world, yearly, experience, line_cost, amount)
-    ledger, states = Ledger(), {}
+    running = jnp.matmul(world.owner, yearly.running_cost, precision=PRECISION)
+    cost = jnp.matmul(world.deliverer, line_cost.cost, precision=PRECISION) + running
+    if per_unit is not None:
+        cost = _rounded(cost, per_unit)
+    view = _view(structure, world, yearly, experience, line_cost, cost, amount)
+    ledger, states, unpaid = Ledger(), {}, {}
     moved: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
+    lasting, late = jnp.zeros_like(cost), jnp.zeros_like(cost)
     for name, slot in zip(structure.term_names, yearly.terms, strict=True):
-        transfers, states[name] = slot.term.settle(view, ledger, carried.terms[name])
+        seen = view if per_unit is None else replace(view, note=_recorder(notes, name))
+        transfers, states[name] = slot.term.settle(seen, ledger, carried.terms[name])
+        transfers = tuple(replace(t, amount=t.amount * slot.term.in_force) for t in transfers)
         posting = _posting(slot, view, transfers, per_unit)
         if per_unit is not None:
             moved[name] = {
@@ -77,27 +92,67 @@ def settle_year(
                 for i, t in enumerate(transfers)
             }
         ledger = ledger.post(name, posting)
-    cost = jnp.matmul(world.deliverer, line_cost.cost, precision=PRECISION) + yearly.running_cost
-    if per_unit is not None:
-        cost = _rounded(cost, per_unit)
+        if not slot.term.recurrent:
+            lasting = lasting - posting
+        if slot.term.cash is not None:
+            residue = slot.term.residue_key(view) if slot.residue is None else slot.residue
+            paid, unpaid[name] = pay_out(
+                slot.term.cash, posting, ledger, carried.cash[name], per_unit, residue
+            )
+            late = late + paid - posting
     entries = tuple(ledger.entries[name] for name in structure.term_names)
     zero = jnp.zeros_like(cost)
+    position = sum(entries, zero) - cost
     outputs = {
         "posting": entries,
         "received": sum((jnp.maximum(entry, 0) for entry in entries), zero),
         "paid": sum((jnp.maximum(-entry, 0) for entry in entries), zero),
         "cost": cost,
-        "position": sum(entries, zero) - cost,
+        "position": position,
+        "cash": position + late,
         "line_cost": line_cost.cost,
         "cost_released": line_cost.released,
         "stranded": line_cost.stranded,
         "lost_contribution": yearly.price * line_cost.removed - line_cost.released,
     }
+    if structure.others:
+        rest = experience.index[structure.first_score + len(structure.scored) :]
+        outputs["other_position"] = yearly.other_mean + world.other_sd * jnp.log(rest)
+    savings = savings_of(structure, world, yearly, experience, line_cost, amount)
+    outputs |= savings
+    outputs["underlying"] = position + lasting + _passing(structure, world, yearly, savings)
     if per_unit is not None:
-        for name in ("received", "paid", "position"):
+        for name in ("received", "paid", "position", "cash", "underlying"):
             outputs[name] = _rounded(outputs[name], per_unit)
-        outputs["moved"] = moved
-    return outputs, Carried(cost_state, states)
+        outputs |= {"moved": moved, "notes": notes}
+    return outputs, Carried(cost_state, states, unpaid)
+
+
+def _recorder(notes: dict[str, Any], term: str) -> Callable[..., None]:
+    """Return what writes down a term's working: figures by ``<term>|<number>|<step>``."""
+
+    def record(step: str, **figures: Any) -> None:
+        notes[f"{term}|{len(notes):04d}|{step}"] = {
+            name: jnp.asarray(value) for name, value in figures.items()
+        }
+
+    return record
+
+
+def _passing(
+    structure: Structure, world: World, yearly: Yearly, savings: Mapping[str, Array]
+) -> Array:
+    """Return what takes out of a position what passing changes gave each partner."""
+    if not structure.passing:
+        return jnp.zeros(())
+    at = jnp.asarray(structure.passing)
+    saved = jnp.matmul(
+        jnp.matmul(world.deliverer, world.taken[:, at], precision=PRECISION),
+        savings["saving_released"][at],
+        precision=PRECISION,
+    )
+    cost = jnp.matmul(world.owner[:, at], yearly.running_cost[at], precision=PRECISION)
+    return cost - saved
 
 
 def _rounded(money: Array, per_unit: Array) -> Array:
@@ -134,6 +189,7 @@ def _view(
     yearly: Yearly,
     experience: Experience,
     line_cost: LineCost,
+    cost: Array,
     amount: Array,
 ) -> YearView:
     value = yearly.price * experience.case_mix * experience.activity
@@ -162,18 +218,40 @@ def _view(
     return YearView(
         price=yearly.price,
         plan=yearly.plan,
+        baseline=yearly.cost.baseline,
         activity=experience.activity,
         value=value,
         removed=line_cost.removed,
         stranded=line_cost.stranded,
+        line_cost=line_cost.cost,
+        cost_released=line_cost.released,
+        cost=cost,
         driver_index=experience.index[: structure.drivers],
         members_index=members,
+        members=members * yearly.members,
+        need=yearly.need,
+        quality=_quality(structure, experience),
+        person_cost=experience.person_cost,
+        target=yearly.target,
+        turnover=yearly.turnover,
+        fraction=yearly.fraction,
         deliverer=world.deliverer,
         payer=world.payer,
         influence=world.influence,
         residual_key=world.residual_key,
         split=split,
     )
+
+
+def _quality(structure: Structure, experience: Experience) -> Array:
+    """Scores of all partners, 0 where one has none."""
+    samples = experience.activity.shape[-1]
+    scores = jnp.zeros((structure.partners, samples), experience.activity.dtype)
+    if not structure.scored:
+        return scores
+    first = structure.first_score
+    own = experience.index[first : first + len(structure.scored)]
+    return scores.at[jnp.asarray(structure.scored)].set(jnp.clip(own, 0, 1))
 
 
 def settle_years(

@@ -114,7 +114,7 @@ def _pools(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Ite
                     for step in bound.bridges[f"{contract.name}.{budget.name}"].values()
                 )
                 text += f", budget {unit.plain(planned)}: result {unit.plain(planned - outlay)}"
-            before = " before corridors and cap" if term.corridors or term.cap is not None else ""
+            before = " before corridors and cap" if term.corridors or term.caps else ""
             yield f"{text}{before}, shared by the {term.key} key"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from riskshare.case import Case
 from riskshare.contract.cost import CostState
 from riskshare.errors import ExperienceError, Problem
 from riskshare.names import STATE
-from riskshare.program.settle import Carried
+from riskshare.program.settle import Carried, initial_carried
+from riskshare.run.precision import cast
 
 
 def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
@@ -39,14 +41,28 @@ def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
         f"cost.{line}.{part}" for part in ("released_semi", "released_fixed") for line in lines
     ]
     names += [f"cost.{line}.released_steps" for line in stepped]
-    for term in sorted(bound.structure.term_names):  # as JAX orders a mapping's leaves
-        names += [f"{term}.{key}" for key in _term_state(bound, term)]
+    partners = case.labels()["partner"]
+    start = _start(bound)
+    for states in (start.terms, start.cash):
+        for term in sorted(states):  # as JAX orders a mapping's leaves
+            for key in sorted(states[term]):
+                shape = states[term][key].shape[:-1]
+                names += [f"{term}.{key}{_place(at, shape, partners)}" for at in np.ndindex(shape)]
     return tuple(names)
 
 
-def _term_state(bound: Bound, name: str) -> list[str]:
-    slot = bound.numbers.yearly.terms[bound.structure.term_names.index(name)]
-    return sorted(slot.term.initial(np.zeros((1, 1))))  # type: ignore[arg-type]  # only its keys are read
+def _place(at: tuple[int, ...], shape: tuple[int, ...], partners: tuple[str, ...]) -> str:
+    """Return the label of one row of a state: a partner where there is one row for each."""
+    if not at:
+        return ""
+    last = partners[at[-1]] if shape[-1] == len(partners) else str(at[-1])
+    return f"[{','.join([*map(str, at[:-1]), last])}]"
+
+
+def _start(bound: Bound) -> Carried:
+    """Return the state before the first year, of one sample: its keys and shapes are read."""
+    like = jnp.zeros((1, 1), jnp.float32)
+    return initial_carried(bound.structure, cast(bound.numbers.yearly, np.float32), like)
 
 
 def flat(states: Any) -> NDArray[Any]:
@@ -107,9 +123,9 @@ def opened(
     rows = iter(np.broadcast_to(values[name], (samples,)) for name in names)
 
     def take(*lead: int) -> NDArray[Any]:
-        size = int(np.prod(lead))
+        size = int(np.prod(lead, dtype=int))
         block = np.array([next(rows) for _ in range(size)], dtype)
-        return block.reshape(*lead, samples)
+        return block.reshape(*lead, samples)  # () for a single number
 
     structure = bound.structure
     exits, steps = len(structure.cost.exit_lines), len(structure.cost.step_lines)
@@ -122,8 +138,12 @@ def opened(
         released_fixed=take(exits),
         released_steps=take(steps),
     )
-    terms = {
-        term: {key: take(1)[0] for key in _term_state(bound, term)}
-        for term in sorted(structure.term_names)
-    }
-    return Carried(cost, terms)
+    start = _start(bound)
+
+    def filled(states: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            term: {key: take(*states[term][key].shape[:-1]) for key in sorted(states[term])}
+            for term in sorted(states)
+        }
+
+    return Carried(cost, filled(start.terms), filled(start.cash))

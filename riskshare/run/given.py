@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.checks.given import suggest
-from riskshare.contract.payment import Funding
 from riskshare.contract.support import StrandedSupport
 from riskshare.errors import ArgumentError, ExperienceError, Problem
 
 LINE_VARIABLES = ("activity", "case_mix", "unit_cost", "cost")
-VARIABLES = (*LINE_VARIABLES, "driver_index", "members", "quality")
+VARIABLES = (*LINE_VARIABLES, "driver_index", "members", "quality", "other_position")
+PERSON_COST = "person_cost"
+"""Cost of each person on each line, on (year, line, person)."""
 _AXIS = {
     **dict.fromkeys(LINE_VARIABLES, "line"),
     "driver_index": "driver",
     "members": "population",
     "quality": "partner",
+    "other_position": "partner",
 }
+_SIGNED = ("other_position",)
+"""Variables that may be negative."""
 
 
 @dataclass
@@ -37,6 +41,8 @@ class GivenExperience:
     unit_cost: NDArray[Any]
     index: NDArray[Any]
     cost: NDArray[Any] | None
+    person_cost: NDArray[Any] | None
+    """(year, line, person, sample)"""
     settled: NDArray[np.bool_]
     """Which years have experience."""
     actual: bool
@@ -62,8 +68,9 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
     actual = "sample" not in given.dims
     arrays = {name: _aligned(case, given, name, problems) for name in VARIABLES if name in given}
     for name in given.data_vars:
-        if name not in (*VARIABLES, "replicate"):
-            problems.append(Problem(str(name), f"unknown; {suggest(name, VARIABLES)}"))
+        if name not in (*VARIABLES, PERSON_COST, "replicate"):
+            known = (*VARIABLES, PERSON_COST)
+            problems.append(Problem(str(name), f"unknown; {suggest(name, known)}"))
     if "activity" not in arrays:
         problems.append(Problem("activity", "missing; it is the one variable always needed"))
     if problems:
@@ -82,6 +89,7 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
     _check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
     _check_given_cost(case, bound, arrays, problems)
+    persons = _persons(case, bound, given, samples=activity.shape[-1], problems=problems)
     if problems:
         raise ExperienceError(problems)
     samples, filler = activity.shape[-1], _defaults(bound)
@@ -97,6 +105,7 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
         unit_cost=line["unit_cost"].astype(dtype),
         index=index.astype(dtype),
         cost=arrays.get("cost"),
+        person_cost=None if persons is None else persons.astype(dtype),
         settled=settled,
         actual=actual,
         filled=filled,
@@ -145,7 +154,8 @@ def _aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) 
 
 def _rows(case: Case, axis: str) -> tuple[str, ...]:
     if axis == "driver":
-        return tuple(name for name in case.indices() if not name.startswith("members["))
+        apart = ("members[", "quality[", "other[")
+        return tuple(name for name in case.indices() if not name.startswith(apart))
     return case.labels()[axis]
 
 
@@ -179,6 +189,8 @@ def _missing_cells(
 def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Problem]) -> None:
     for name, values in arrays.items():
         rows, years = _rows(case, _AXIS[name]), case.labels()["year"]
+        if name in _SIGNED:
+            continue
         for y, i in np.argwhere((values < 0).any(-1) | np.isinf(values).any(-1)):
             worst = values[y, i][(values[y, i] < 0) | np.isinf(values[y, i])][0]
             problems.append(
@@ -228,11 +240,14 @@ def _indices(
     if "members" in arrays:
         planned = bound.plan.view.members[:, :, None]
         index[:, people] = arrays["members"] / np.where(planned > 0, planned, 1)
+    _scores(bound, arrays, index)
     for (name, y), who in needed_indices(case, bound).items():
         row = names.index(name)
         if settled[y] and np.isnan(index[y, row]).any():
-            variable = "members" if people.start <= row < people.stop else "driver_index"
-            label = name.removeprefix("members[").rstrip("]") if variable == "members" else name
+            variable, label = "driver_index", name
+            for prefix in ("members", "quality"):
+                if name.startswith(f"{prefix}["):
+                    variable, label = prefix, name.removeprefix(f"{prefix}[").rstrip("]")
             problems.append(
                 Problem(
                     f"{variable}[{label}, {years[y]}]",
@@ -240,7 +255,77 @@ def _indices(
                 )
             )
     at_plan = np.array([float(name.startswith("delay[")) for name in names])
-    return np.where(np.isnan(index), 1 - at_plan[None, :, None], index)
+    # an other position nobody gave stays unknown, and so does what is reported of it
+    unknown = np.array([name.startswith("other[") for name in names], bool)[None, :, None]
+    return np.where(np.isnan(index) & ~unknown, 1 - at_plan[None, :, None], index)
+
+
+def _scores(bound: Bound, arrays: dict[str, NDArray[Any]], index: NDArray[Any]) -> None:
+    """Put quality scores and other positions among the indices."""
+    structure, numbers = bound.structure, bound.numbers
+    first, others = structure.first_score, structure.first_score + len(structure.scored)
+    if "quality" in arrays and structure.scored:
+        index[:, first:others] = arrays["quality"][:, list(structure.scored)]
+    if "other_position" in arrays and structure.others:
+        sd = np.where(numbers.world.other_sd > 0, numbers.world.other_sd, 1)
+        given = arrays["other_position"][:, list(structure.others)]
+        index[:, others:] = np.exp((given - numbers.yearly.other_mean) / sd)
+
+
+def _persons(
+    case: Case, bound: Bound, given: xr.Dataset, samples: int, problems: list[Problem]
+) -> NDArray[Any] | None:
+    """Return person-level cost as (year, line, person, sample), absent people at 0."""
+    who = [
+        name
+        for name, slot in zip(bound.structure.term_names, bound.numbers.yearly.terms, strict=True)
+        if "persons" in slot.term.needs() and np.any(slot.term.in_force > 0)
+    ]
+    if PERSON_COST not in given:
+        for name in who:
+            problems.append(
+                Problem(PERSON_COST, f"missing; {name} needs it: (year, line, person), money")
+            )
+        return None
+    array = given[PERSON_COST]
+    wanted = {"year", "line", "person"}
+    dims = {str(dim) for dim in array.dims}
+    if not wanted <= dims or dims - wanted - {"sample"}:
+        found = (
+            f"has dimensions {sorted(dims)}; accepted: year, line, person and, for draws, sample"
+        )
+        problems.append(Problem(PERSON_COST, found))
+        return None
+    labels = case.labels()
+    for dim in ("year", "line"):
+        for label in [str(v) for v in array[dim].values] if dim in array.coords else [""]:
+            if label not in labels[dim]:
+                message = f"no {dim} is named {label!r}; {suggest(label, labels[dim])}"
+                problems.append(Problem(PERSON_COST, message))
+                return None
+    if "sample" not in array.dims:
+        array = array.expand_dims("sample")
+    values = np.asarray(array.transpose("year", "line", "person", "sample").values, np.float64)
+    values = np.where(np.isnan(values), 0.0, values)
+    if np.any(values < 0) or not np.all(np.isfinite(values)):
+        problems.append(Problem(PERSON_COST, "holds values that are negative or not finite"))
+    shape = (len(labels["year"]), len(labels["line"]), values.shape[2], values.shape[3])
+    whole = np.zeros(shape)
+    at = [[labels[d].index(str(v)) for v in array[d].values] for d in ("year", "line")]
+    whole[np.ix_(*at)] = values
+    return np.broadcast_to(whole, (*shape[:3], samples)) if shape[3] == 1 else whole
+
+
+def _places(structure: Any, needs: frozenset[str]) -> list[int]:
+    """Return the indices of the drivers and quality scores that a term names."""
+    found = []
+    for need in sorted(needs):
+        what, _, place = need.partition(" ")
+        if what == "driver":
+            found.append(int(place))
+        if what == "quality" and int(place) in structure.scored:
+            found.append(structure.first_score + structure.scored.index(int(place)))
+    return found
 
 
 def needed_indices(case: Case, bound: Bound) -> dict[tuple[str, int], str]:
@@ -251,14 +336,15 @@ def needed_indices(case: Case, bound: Bound) -> dict[tuple[str, int], str]:
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
         needs = slot.term.needs()
         if "indices" in needs:
-            picked = range(len(names))
+            picked = range(structure.first_score)
         elif "members" in needs:
             picked = range(structure.drivers, structure.drivers + structure.populations)
-        elif isinstance(slot.term, Funding) and slot.term.driver is not None:
-            picked = range(slot.term.driver, slot.term.driver + 1)
         else:
+            picked = range(0)
+        places = [*picked, *_places(structure, needs)]
+        if not np.any(slot.term.in_force > 0):
             continue
-        for i in picked:
+        for i in places:
             driver = case.drivers[i] if i < structure.drivers else None
             if (
                 "indices" in needs

@@ -21,10 +21,18 @@ from riskshare.run.carried import flat, opened, state_names
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import check_finite, kept, threads
-from riskshare.run.transfers import with_transfers
+from riskshare.run.transfers import with_transfers, with_working
 
-NOT_REPORTED = ("cost_released", "stranded", "lost_contribution")
-"""Results that are NaN for a line whose cost is given."""
+NOT_REPORTED = (
+    "cost_released",
+    "stranded",
+    "lost_contribution",
+    "other_position",
+    "saving_released",
+    "saving_cash",
+    "underlying",
+)
+"""Results that are NaN where a cost is given, or the rest of an organisation is not known."""
 
 
 def settle(
@@ -75,7 +83,6 @@ def settle(
     ExperienceError
         For values that are missing, unknown, doubled, negative or not numbers.
     """
-    names = kept(keep)
     if not isinstance(experience, xr.Dataset):
         raise ArgumentError(
             f"experience is a {type(experience).__name__}; accepted: an xarray.Dataset, as of "
@@ -83,7 +90,9 @@ def settle(
         )
 
     def one(at: Case) -> xr.Dataset:
-        return _settle(at, bind(at), experience, missing, opening, names, workers)
+        bound = bind(at)
+        names = kept(keep, bound)
+        return _settle(at, bound, experience, missing, opening, names, workers)
 
     return over_parameters(case, parameters, one)
 
@@ -110,7 +119,10 @@ def _settle(
         attrs["filled_from_plan"] = given.filled
     carried = None if closing is None else (state_names(case, bound), closing)
     result = outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
-    return result if moved is None else with_transfers(result, case, bound, moved, given.settled)
+    if not moved:
+        return result
+    result = with_transfers(result, case, bound, moved["moved"], given.settled)
+    return with_working(result, case, bound, moved["notes"], given.settled)
 
 
 def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:
@@ -160,7 +172,7 @@ def _run(
     samples = given.activity.shape[-1]
     size = 1 if given.actual else BLOCK
     everything = Experience(
-        given.activity, given.case_mix, given.unit_cost, given.index, given.cost
+        given.activity, given.case_mix, given.unit_cost, given.index, given.cost, given.person_cost
     )
     carried = None
     if opening is not None:
@@ -185,7 +197,7 @@ def _run(
     first = block(0)
     with ThreadPoolExecutor(threads(workers)) as pool:
         parts = [first, *pool.map(block, starts[1:])]
-    moved = first[0].pop("moved", None)
+    moved = {name: first[0].pop(name) for name in ("moved", "notes") if name in first[0]}
     arrays = jax.tree.map(
         lambda *leaves: np.concatenate(leaves, axis=-1)[..., :samples], *(p[0] for p in parts)
     )

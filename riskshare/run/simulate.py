@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from riskshare.bind import Bound, bind
 from riskshare.case import Case
 from riskshare.errors import ArgumentError, NumericalError
-from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, outcomes_dataset
+from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, offered, outcomes_dataset
 from riskshare.program.block import pseudo_chunk, sobol_chunk
 from riskshare.run.batch import over_parameters
 from riskshare.run.precision import cast, computing_in, dtype_of, too_large
@@ -89,11 +89,12 @@ def simulate(
     >>> outcomes.sizes["sample"]
     4096
     """
-    names = kept(keep)
     sampling = sampling_of(samples, seed, sampler, replicates)
 
     def one(at: Case) -> xr.Dataset:
         bound = bind(at)
+        names = kept(keep, bound)
+        refuse_persons(bound)
         arrays = run_chunks(bound, sampling, names, dtype_of(precision), workers, progress)
         attrs = attributes(at, precision) | sampling.attributes(samples)
         return outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
@@ -142,13 +143,26 @@ def draw(
     return draws_dataset(case, bound, arrays, attrs, sampling.replicate())
 
 
-def kept(keep: Sequence[str] | None) -> tuple[str, ...]:
+def refuse_persons(bound: Bound) -> None:
+    """Refuse to draw for terms that need person-level cost, which is given and never drawn."""
+    structure = bound.structure
+    for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
+        if "persons" in slot.term.needs() and np.any(slot.term.in_force > 0):
+            raise ArgumentError(
+                f"{name} needs the cost of each person, which is given and not drawn: settle an "
+                "experience with person_cost, or switch the term off (in_force = 0)"
+            )
+
+
+def kept(keep: Sequence[str] | None, bound: Bound) -> tuple[str, ...]:
     """Return the names of the variables to keep, in the order of `OUTCOMES`."""
     if keep is None:
-        return OUTCOMES
+        return offered(bound)
     unknown = [name for name in keep if name not in OUTCOMES]
     if unknown or not keep or isinstance(keep, str):
         raise ArgumentError(f"keep is {keep!r}; accepted: names from {', '.join(OUTCOMES)}")
+    if "other_position" in keep and not bound.structure.others:
+        raise ArgumentError("keep names other_position, and no partner of the case has one")
     return tuple(name for name in OUTCOMES if name in keep)
 
 

@@ -57,6 +57,8 @@ def _items(case: Case, bound: Bound, term: Any, kind: str) -> list[str]:
     """Return the names of a transfer's parts; none where it is one amount."""
     if kind == "line":
         return [case.lines[i].name for i in term.lines]
+    if kind == "partner":
+        return [partner.name for partner in case.partners]
     if kind == "index":
         structure = bound.structure
         controlled = structure.drivers + structure.populations + structure.changes
@@ -71,3 +73,62 @@ def _named(case: Case, key: NDArray[Any]) -> str:
     if len(shares) == 1:
         return shares[0][0]
     return ", ".join(f"{name} {100 * share:.4g} %" for name, share in shares)
+
+
+FIGURES = ("quantity", "beyond", "rate", "amount")
+"""What a step of the working may state: a quantity, a threshold, a rate, and money."""
+
+
+def with_working(
+    result: xr.Dataset, case: Case, bound: Bound, notes: Any, settled: NDArray[np.bool_]
+) -> xr.Dataset:
+    """Return a settlement with the working of its terms: ``step_quantity`` and others.
+
+    They are on (year, step), NaN where a step states no such figure; the coordinates ``step_term``,
+    ``step_rule`` and ``step_part`` (a line, a partner or nothing) say what a step is. Amounts are
+    before rounding.
+    """
+    slots = dict(zip(bound.structure.term_names, bound.numbers.yearly.terms, strict=True))
+    heads: list[tuple[str, str, str]] = []
+    columns: list[NDArray[np.float64]] = []
+    order = {name: i for i, name in enumerate(bound.structure.term_names)}
+    keyed = sorted(notes, key=lambda key: (order[key.split("|")[0]], int(key.split("|")[1])))
+    for key in keyed:
+        term, _, rule = key.split("|")
+        figures = {name: _by_part(np.asarray(value)[settled]) for name, value in notes[key].items()}
+        size = max(value.shape[1] for value in figures.values())
+        for k, part in enumerate(_parts(case, slots[term].term, size)):
+            rows = [
+                figures[name][:, min(k, figures[name].shape[1] - 1)]
+                if name in figures
+                else np.full(int(settled.sum()), np.nan)
+                for name in FIGURES
+            ]
+            heads.append((term, rule, part))
+            columns.append(np.array(rows))
+    shape = (len(heads), len(FIGURES), int(settled.sum()))
+    table = np.array(columns).reshape(shape)
+    labelled = result.assign_coords(
+        step_term=("step", [head[0] for head in heads]),
+        step_rule=("step", [head[1] for head in heads]),
+        step_part=("step", [head[2] for head in heads]),
+    )
+    for i, name in enumerate(FIGURES):
+        labelled[f"step_{name}"] = (("year", "step"), table[:, i].T)
+    return labelled
+
+
+def _by_part(value: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a figure as (year, part): it came as (year), (year, 1) or (year, part, 1)."""
+    return value.astype(np.float64).reshape(len(value), -1)
+
+
+def _parts(case: Case, term: Any, size: int) -> list[str]:
+    lines = getattr(term, "lines", None)
+    if size == 1 and (lines is None or len(lines) > 1):
+        return [""]
+    if lines is not None and size == len(lines):
+        return [case.lines[i].name for i in lines]
+    if size == len(case.partners):
+        return [partner.name for partner in case.partners]
+    return [""] * size

@@ -1,15 +1,9 @@
 """How each kind of term is drawn, with every option it has."""
 
-from riskshare.contract.payment import (
-    ActivityPayment,
-    Band,
-    Block,
-    BreakGlass,
-    CapitatedBudget,
-    Funding,
-    MarginalRate,
-)
-from riskshare.contract.sharing import Corridor, Pool
+from riskshare.contract.marginal import Band, BreakGlass, MarginalRate
+from riskshare.contract.payment import ActivityPayment, Block, CapitatedBudget, Funding
+from riskshare.contract.rule import Cap, Corridor
+from riskshare.contract.sharing import Pool
 from riskshare.contract.support import StrandedSupport
 from riskshare.contract.term import AbstractTerm
 from riskshare.names import PHASES
@@ -159,7 +153,15 @@ def _pool(setting: Setting) -> AbstractTerm | None:
         loss_share=setting.key() if key == "fixed" and setting.chance(0.5) else None,
         weights=weights if key == "proportional" else None,
         corridors=corridors,  # type: ignore[arg-type]  # lists become tuples
-        cap=setting.numbers(Pool, "cap", 0, 0.2) if setting.chance(0.5) else None,
+        caps=[
+            Cap(
+                limit=setting.numbers(Cap, "limit", 0, 0.2),
+                of="budget",
+                applies=setting.pick.choice(["before-share", "after-share"]),
+            )
+        ]
+        if setting.chance(0.5)
+        else [],
         lines=setting.some_lines() if key == "influence" else None,
         **common,
     )

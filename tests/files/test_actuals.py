@@ -75,7 +75,7 @@ def test_a_missing_line_is_left_to_settle(case, tmp_path):
         ),
         ("32000", "inf", "row 2, activity", "found 'inf'; accepted: a number of at least 0"),
         ("32000", "#REF!", "row 2, activity", "found '#REF!'; accepted: a number of at least 0"),
-        ("32000", '"32,000"', "row 2, activity", "without signs between thousands"),
+        ("32000", '"32,00"', "row 2, activity", "did you mean 32.00 or 3200? write it so"),
         (
             "triage,2018/19",
             "triag,2018/19",
@@ -115,7 +115,7 @@ def test_one_mistake_is_one_problem(case, tmp_path, old, new, where, said):
         (GOOD.replace(",", "\t"), "row 1: found columns separated by tabs; accepted: commas"),
         ("line,year\na,b\n", "row 1: the column 'activity' is missing; accepted: line, year, act"),
         ("line,line,year,activity\n", "row 1: the column 'line' stands 2 times; accepted: once"),
-        ('line,year,activity\n"a,b\n', "is not a CSV table"),
+        ('line,year,activity\n"a,b\n', "row 2: is not a CSV table"),
         ("line,year,activity,\na,b,1,2\n", "row 2: found '2' in a column without a name; name it"),
     ],
 )

@@ -57,7 +57,7 @@ def test_triage_is_thirteen_thousand_a_year(case: rs.Case) -> None:
     "path",
     [
         "msk.marginal-rate.rate",
-        "msk.pool.cap",
+        "msk.pool.caps[0].limit",
         "residual_key",
         "drivers.demand.influence",
         "changes.fewer-operations.size[2018/19]",

@@ -90,7 +90,9 @@ def test_corridors_are_bands_of_the_result(activity, shared):
 
 
 def test_cap_limits_the_shared_amount_by_direction():
-    capped = network(cap={"gain": 0.03, "loss": 0.01})
+    capped = network(
+        caps=[rs.Cap(limit={"gain": 0.03, "loss": 0.01}, of="budget", applies="after-share")]
+    )
     for activity, shared in ((9000, 0.6e6), (11_000, -0.2e6), (9_900, 0.2e6)):
         outcomes = rs.settle(capped, actuals(capped, activity))
         assert paid(outcomes, "pool", "acute") == pytest.approx(0.4 * shared, abs=0.005)
@@ -180,7 +182,7 @@ def test_influence_key_shares_line_residuals_by_the_residual_key():
 
 
 def test_influence_key_sums_to_the_capped_pool():
-    capped = influenced(cap=0.05)
+    capped = influenced(caps=[rs.Cap(limit=0.05, of="budget", applies="after-share")])
     outcomes = rs.settle(capped, what_happened(capped))
     # S = -2.0 of -3.0: the missing 1.0 goes back by the residual key
     assert charges(outcomes, -2e6) == pytest.approx([0.48, 0.71, 0.81], abs=1e-7)
