@@ -1,7 +1,7 @@
 """Terms as numbers: names become one-hot keys and positions, given values become arrays."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,21 +33,31 @@ def terms_of(
     found: list[tuple[int, str, BoundTerm]] = []
     bridges: dict[str, dict[str, Numbers]] = {}
     years = labels["year"]
-    for contract in case.contracts:
-        scope = {**labels, "line": case.scope_lines(contract)}
+    for contract, binder, scope in in_running_order(case, plan):
         active = np.array([float(contract.years is None or y in contract.years) for y in years])
-        binder = _Binder(case, contract, plan, scope)
         bridges |= binder.bridges
         for term in contract.terms:
-            bound = binder.bind(term, scope).prepared(plan.view)
-            if "last" in {info.name for info in fields_of(type(bound))}:
-                bound = dataclasses.replace(bound, last=_last(active))
+            bound = with_last(binder.bind(term, scope), active).prepared(plan.view)
             name = f"{contract.name}.{term.label}"
             slot = BoundTerm(bound, bound.residue, active)
             found.append((PHASES.index(term.runs_in), name, slot))
     found.sort(key=lambda item: item[0])
     ordered = [(name, slot) for _, name, slot in found]
     return ordered + _accounts(case, labels), bridges
+
+
+def in_running_order(case: Case, plan: Plan) -> Iterator[tuple[Contract, "Binder", Labels]]:
+    """Yield each contract with its binder and the labels of its scope."""
+    for contract in case.contracts:
+        scope = {**case.labels(), "line": case.scope_lines(contract)}
+        yield contract, Binder(case, contract, plan, scope), scope
+
+
+def with_last(term: Any, active: Numbers) -> Any:
+    """Return a bound term that knows the last year in which its contract holds, where it asks."""
+    if "last" not in {info.name for info in fields_of(type(term))}:
+        return term
+    return dataclasses.replace(term, last=_last(active))
 
 
 def _last(active: Numbers) -> Numbers:
@@ -77,7 +87,7 @@ def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
     return closes
 
 
-class _Binder:
+class Binder:
     """Replaces the names of one contract by keys and positions, and its numbers by arrays."""
 
     def __init__(self, case: Case, contract: Contract, plan: Plan, scope: Labels) -> None:
@@ -138,19 +148,32 @@ class _Binder:
         return value
 
     def _budget(self, budget: Budget, labels: Labels) -> BoundBudget:
+        numbers = self.budget_numbers(budget, labels)
+        steps, result = self.bound_budget(budget, labels, numbers)
+        self.bridges[f"{self.contract.name}.{budget.name}"] = steps
+        return result
+
+    def budget_labels(self, budget: Budget, labels: Labels) -> Labels:
+        """Return the labels that a budget's numbers may vary by."""
         lines = tuple(budget.lines or labels["line"])
-        items = tuple(budget.other)
-        own = {**labels, "line": lines, "item": items}
+        return {**labels, "line": lines, "item": tuple(budget.other)}
+
+    def budget_numbers(self, budget: Budget, labels: Labels) -> dict[str, Any]:
+        """Return a budget's fields as arrays with the year first; None where not given."""
+        own = self.budget_labels(budget, labels)
         fields = ("base", "rate", "unit_rate", "growth", "inflation", "efficiency", "other")
-        numbers = {name: declared(budget, name, own) for name in fields}
+        return {name: declared(budget, name, own) for name in fields}
+
+    def bound_budget(
+        self, budget: Budget, labels: Labels, numbers: Mapping[str, Any]
+    ) -> tuple[dict[str, Numbers], BoundBudget]:
+        """Return the steps of a budget and its numbers for the kernel."""
         support = None
         if budget.stranded_support is not None:
             term = next(t for t in self.contract.terms if t.label == budget.stranded_support)
             assert isinstance(term, StrandedSupport)
             bound: StrandedSupport = self.bind(term, labels)
             support = bound.planned_amounts(self.plan.view).sum(1)
-        steps, result = bridge(
-            budget, numbers, self.plan.view, self._positions(lines), items, support
-        )
-        self.bridges[f"{self.contract.name}.{budget.name}"] = steps
-        return result
+        lines = self._positions(budget.lines or labels["line"])
+        items = tuple(budget.other)
+        return bridge(budget, dict(numbers), self.plan.view, lines, items, support)

@@ -16,17 +16,7 @@ from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.files.atomic import replacing
 from riskshare.files.numbers import PLAN_INDEX, NumberError, read_number, refusal, shown
 from riskshare.files.text import Row, Table, UnreadableError, format_table, parse_table, read_text
-from riskshare.names import (
-    DRIVER,
-    LINE,
-    PARTNER,
-    POPULATION,
-    STATE,
-    YEAR,
-    delay_name,
-    delivery_name,
-    members_name,
-)
+from riskshare.names import DRIVER, LINE, PARTNER, POPULATION, STATE, YEAR, members_name
 
 _VALUES = ("activity", "unit_cost", "case_mix", "cost")
 _AXIS = {"driver_index": DRIVER, "members": POPULATION, "quality": PARTNER}
@@ -243,13 +233,7 @@ class _Sheet:
         seen[key] = row.number
         return True
 
-    def number(
-        self,
-        row: Row,
-        column: str,
-        unit: str,
-        lower: float | None = 0.0,
-    ) -> float:
+    def number(self, row: Row, column: str, unit: str, lower: float | None = 0.0) -> float:
         """Return the number in a cell; NaN where it is blank or not read."""
         cell = row.cells.get(column, "")
         if not cell:
@@ -308,19 +292,20 @@ def _driver_variables(case: Case, sheet: _Sheet) -> Variables:
 
 
 def _measure_unit(variable: str, name: str) -> str:
-    """Return the unit of a row of drivers: a delivery may be small, and a delay is in years."""
+    """Return the unit of a row of drivers: ``delivery[x]`` may be small, ``delay[x]`` is years."""
     if variable != "driver_index":
         return _UNITS[variable]
-    if name.startswith(delay_name("")[:-1]):
+    if name.startswith("delay["):
         return "years"
-    return "index" if name.startswith(delivery_name("")[:-1]) else PLAN_INDEX
+    return "index" if name.endswith("]") else PLAN_INDEX
 
 
 def _balance_unit(name: str) -> str:
     """Return the unit of a balance by its name, as `riskshare.run.carried` gives them."""
     if not name.startswith("cost."):
         return "money"
-    return "count" if "_steps" in name else "share of baseline"
+    steps = name.partition("[")[0].endswith("_steps")
+    return "count" if steps else "share of baseline"
 
 
 def _driver_names(case: Case) -> tuple[str, ...]:

@@ -124,6 +124,39 @@ def pseudo_chunk(
 
 
 @partial(jax.jit, static_argnames=("structure", "keep"))
+def settle_many(
+    structure: Structure,
+    leaves: Leaves,
+    varied: dict[int, Array],
+    experience: Experience,
+    carried: Carried | None,
+    settled: Array,
+    per_unit: Array | None,
+    *,
+    keep: tuple[str, ...],
+) -> tuple[Outputs, Any]:
+    """Settle many contracts of one structure, each on its own experience of one sample.
+
+    ``varied`` holds the leaves that differ, by their place, with the contract first, as the
+    experience has it.
+    """
+    _traced.append("settle_many")
+
+    def one(own: dict[int, Array], given: Experience) -> tuple[Outputs, Any]:
+        flat, tree = jax.tree.flatten(leaves)
+        for place, values in own.items():
+            flat[place] = values
+        mine = jax.tree.unflatten(tree, flat)
+        start = carried
+        if start is None:
+            start = initial_carried(structure, mine.yearly, jnp.zeros_like(given.activity[0]))
+        outputs, states = settle_years(structure, mine, given, start, settled, per_unit)
+        return {name: outputs[name] for name in keep}, states
+
+    return jax.vmap(one)(varied, experience)
+
+
+@partial(jax.jit, static_argnames=("structure", "keep"))
 def settle_block(
     structure: Structure,
     leaves: Leaves,

@@ -51,8 +51,12 @@ class GivenExperience:
     """Cells filled from plan, as ``activity[outpatients, 2018/19]``."""
 
 
-def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -> GivenExperience:
+def read_experience(
+    case: Case, bound: Bound, given: xr.Dataset, missing: str, many: bool = False
+) -> GivenExperience:
     """Check experience against a case and return it as arrays.
+
+    With ``many`` each sample is what happened under a contract of its own.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def read_experience(case: Case, bound: Bound, given: xr.Dataset, missing: str) -
     if missing not in ("error", "plan"):
         raise ArgumentError(f"missing is {missing!r}; accepted: error, plan")
     problems: list[Problem] = []
-    actual = "sample" not in given.dims
+    actual = many or "sample" not in given.dims
     arrays = {name: _aligned(case, given, name, problems) for name in VARIABLES if name in given}
     for name in given.data_vars:
         if name not in (*VARIABLES, PERSON_COST, "replicate"):

@@ -8,16 +8,17 @@ import jax
 import numpy as np
 import xarray as xr
 
-from riskshare.bind import Bound, bind
+from riskshare.bind import Bound
 from riskshare.case import Case
-from riskshare.errors import ArgumentError, ExperienceError, Problem
+from riskshare.errors import ArgumentError
 from riskshare.names import decimals
-from riskshare.outcomes import attributes, outcomes_dataset
+from riskshare.outcomes import attributes, digest, outcomes_dataset
 from riskshare.program.block import settle_block
 from riskshare.program.experience import Experience
 from riskshare.program.streams import BLOCK
-from riskshare.run.batch import over_parameters
+from riskshare.run.batch import over_parameters, sets_of
 from riskshare.run.carried import flat, opened, state_names
+from riskshare.run.contracts import check_years, settle_sets
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import check_finite, kept, threads
@@ -89,12 +90,20 @@ def settle(
             "riskshare.draw or riskshare.read_actuals"
         )
 
-    def one(at: Case) -> xr.Dataset:
-        bound = bind(at)
-        names = kept(keep, bound)
-        return _settle(at, bound, experience, missing, opening, names, workers)
+    sets = sets_of(case, parameters, experience)
+    if sets.dimensions and "sample" not in experience.dims:
+        many = settle_sets(sets, experience, missing, opening, keep)
+        if many is not None:
+            many.attrs["case_digest"] = digest(case)
+            many.attrs["parameters"] = sorted(parameters or {})
+            return many
 
-    return over_parameters(case, parameters, one)
+    def one(at: Case, bound: Bound, place: Mapping[str, int]) -> xr.Dataset:
+        own = experience.isel({k: i for k, i in place.items() if k in experience.dims}, drop=True)
+        names = kept(keep, bound)
+        return _settle(at, bound, own, missing, opening, names, workers)
+
+    return over_parameters(case, parameters, one, experience)
 
 
 def _settle(
@@ -107,7 +116,7 @@ def _settle(
     workers: int | None,
 ) -> xr.Dataset:
     given = read_experience(case, bound, experience, missing)
-    _check_years(case, bound, given, opening)
+    check_years(case, bound, given, opening)
     per_unit = 10.0 ** decimals(case.currency) if given.actual else None
     arrays, closing, moved = _run(case, bound, given, opening, keep, per_unit, workers)
     precision = str(given.activity.dtype)
@@ -123,35 +132,6 @@ def _settle(
         return result
     result = with_transfers(result, case, bound, moved["moved"], given.settled)
     return with_working(result, case, bound, moved["notes"], given.settled)
-
-
-def _check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:
-    carried = state_names(case, bound)
-    if not carried:
-        return
-    years = case.labels()["year"]
-    at = np.flatnonzero(given.settled)
-    gaps = [years[y] for y in range(at[0], at[-1]) if not given.settled[y]]
-    if gaps:
-        raise ExperienceError(
-            [
-                Problem(
-                    "activity",
-                    f"no rows for {', '.join(gaps)}, between years that have some; "
-                    "settle the years before and after apart, with opening balances",
-                )
-            ]
-        )
-    if at[0] > 0 and opening is None:
-        raise ExperienceError(
-            [
-                Problem(
-                    "opening",
-                    f"missing; {years[at[0]]} carries balances from the year before: "
-                    "give rows of the earlier years, or opening = closing of their settlement",
-                )
-            ]
-        )
 
 
 def _run(

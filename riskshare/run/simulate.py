@@ -91,8 +91,8 @@ def simulate(
     """
     sampling = sampling_of(samples, seed, sampler, replicates)
 
-    def one(at: Case) -> xr.Dataset:
-        bound = bind(at)
+    def one(at: Case, bound: Bound, place: Mapping[str, int]) -> xr.Dataset:
+        del place
         names = kept(keep, bound)
         refuse_persons(bound)
         arrays = run_chunks(bound, sampling, names, dtype_of(precision), workers, progress)

@@ -442,6 +442,20 @@ def test_marks_in_a_table_must_agree_with_the_currency():
     assert isinstance(find_column(Line, "baseline", "GBP").parse("£5"), Unread)
 
 
+@pytest.mark.parametrize(("column", "cell"), [("price", "$60"), ("baseline", "£60")])
+def test_a_mark_that_does_not_belong_is_refused_in_the_table_of_a_case(tmp_path, column, cell):
+    row = dict.fromkeys(("baseline", "unit_cost", "price"), "60") | {column: cell}
+    table = (
+        f"name,deliverer,payer,{','.join(row)}\nx,community,commissioner,{','.join(row.values())}\n"
+    )
+    with pytest.raises(rs.CaseError) as caught:
+        load_with(tmp_path, table)
+    (problem,) = caught.value.problems
+    assert problem.path == f"lines.x.{column}"
+    assert problem.message.startswith(f"found {cell!r} in the column {column!r}; {cell[0]!r} ")
+    assert problem.message.endswith(" (lines.csv, row 2)")
+
+
 @pytest.mark.parametrize(
     ("section", "column", "cell", "value"),
     [
