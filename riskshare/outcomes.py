@@ -136,6 +136,9 @@ def _optional(case: Case, by_partner: Any) -> dict[str, Any]:
         found["opening_reserve"] = ("partner", values)
     if case.deflator is not None:
         rates = expand(case.deflator, declaration_of(Case, "deflator"), case.labels())
+        years = case.labels()["year"]
+        start = years.index(case.price_base) + 1 if case.price_base in years else 0
+        rates = np.where(np.arange(len(years)) < start, 0.0, rates)
         found["deflator"] = (("year",), np.cumprod(1 + rates))
     start, end = year_bounds(case)
     found["midyear"] = (("year",), (start + end) / 2)

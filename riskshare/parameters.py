@@ -356,7 +356,8 @@ def _rebuild_field(
     if value is None:
         return value
     if isinstance(info.declaration, Parameter):
-        return change(path, value, info.declaration, owner)
+        derived = info.declaration.derived
+        return value if derived else change(path, value, info.declaration, owner)
     if isinstance(value, Declared):
         return rebuild(value, path, change)
     if isinstance(value, tuple) and value and isinstance(value[0], Declared):

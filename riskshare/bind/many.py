@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskshare.bind import Bound
+from riskshare.bind.leaves import BoundTerm
 from riskshare.bind.terms import Binder, in_running_order, with_last
 from riskshare.case import Case, Contract
 from riskshare.contract.budget import Budget
@@ -66,7 +67,7 @@ def varied_leaves(case: Case, bound: Bound, values: Mapping[str, Numbers]) -> Va
         budgets = overlay.budgets(case, contract, binder, scope)
         for term in contract.terms:
             name = f"{contract.name}.{term.label}"
-            new = overlay.term(term, binder, scope, slots[name].active, budgets)
+            new = overlay.term(term, binder, scope, slots[name], budgets)
             if new is not None:
                 changed[name] = dataclasses.replace(slots[name], term=new)
     if overlay.left:
@@ -133,7 +134,7 @@ class _Overlay:
         term: AbstractTerm,
         binder: Binder,
         scope: Labels,
-        active: Numbers,
+        slot: BoundTerm,
         budgets: Mapping[str, Any],
     ) -> AbstractTerm | None:
         """Return a bound term with what moves, or None where nothing does."""
@@ -142,11 +143,14 @@ class _Overlay:
         mine = any(path.startswith(prefix) for path in self.values)
         if not mine and not (isinstance(budget, str) and budget in budgets):
             return None
-        raw = with_last(binder.bind(term, scope), active)
+        raw = with_last(binder.bind(term, scope), slot.active)
         labels = {**scope, "line": tuple(getattr(term, "lines", None) or scope["line"])}
         new = self._node(term, raw, prefix.rstrip("."), labels)
         if isinstance(budget, str) and budget in budgets:
             new = dataclasses.replace(new, budget=budgets[budget])
+        table = getattr(slot.term, "table", None)
+        if table is not None:  # made once, from the case's laws
+            raw, new = (dataclasses.replace(t, table=table) for t in (raw, new))  # type: ignore[call-arg]  # a pool
         problems = list(_out_of_order(new, prefix.rstrip(".")))
         if problems:
             raise CaseError(problems)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from riskshare.checks.given import Findings, literals
@@ -59,8 +60,8 @@ def _told(term: AbstractTerm, word: str, labels: Labels, choice: Choice) -> str:
 def _paid(term: AbstractTerm, labels: Labels) -> Any:
     """Return what a term pays per 100 of its base, or None where it cannot be said."""
     try:
-        deviation = 100.0 * np.array([DEVIATIONS])
-        paid = _sliced(term, labels).pays(deviation, np.array([[100.0]]))
+        deviation = 100.0 * jnp.array([DEVIATIONS])
+        paid = _sliced(term, labels).pays(deviation, jnp.array([[100.0]]))
         return None if paid is None else np.ravel(np.asarray(paid)) + 0.0
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return None  # another field is at fault, and reported on its own
@@ -76,7 +77,7 @@ def _sliced(node: Any, labels: Labels) -> Any:
         if isinstance(info.declaration, Parameter) and not info.declaration.derived:
             array = expand(value, info.declaration, labels)
             dated = "year" in info.declaration.all_axes
-            changed[info.name] = array[0] if dated else array
+            changed[info.name] = jnp.asarray(array[0] if dated else array)
         elif isinstance(value, Declared):
             changed[info.name] = _sliced(value, labels)
         elif isinstance(value, tuple) and value and isinstance(value[0], Declared):

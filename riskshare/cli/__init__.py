@@ -104,7 +104,7 @@ def settle(
     loaded = rs.load_case(case)
     _writable(out)
     experience = rs.read_actuals(loaded, actuals, drivers=drivers)
-    balances = None if opening is None else read_opening(opening)
+    balances = None if opening is None else read_opening(opening, loaded.currency)
     try:
         result = rs.settle(loaded, experience, missing=missing, opening=balances)
     except rs.ExperienceError as error:

@@ -8,7 +8,7 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer, from_each, single, to_each
-from riskshare.contract.primitives import positive, ratio
+from riskshare.contract.primitives import Note, positive, ratio
 from riskshare.contract.term import AbstractTerm, Partner, State, YearView, traced
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter
@@ -56,29 +56,34 @@ class AccountClose(AbstractTerm):
         """Scale claims or make up a shortfall, then release what is left in the last year."""
         entries = tuple(ledger.entries)
         balance = state["balance"] + ledger.net(entries, self.account)
+        year.note("brought forward", amount=state["balance"])
         year.note("balance before closing", amount=balance)
         moved = []
         after: dict[str, Array] = {}
         if self.prorate is not None:
-            returned, paid_late, unpaid = self._prorated(ledger, state)
+            returned, paid_late, unpaid = self._prorated(ledger, state, year.note)
             moved.append(from_each(returned, self.account))
             balance = balance + returned.sum(0)
             if self.prorate == "carry":
                 moved.append(to_each(paid_late, self.account))
                 balance = balance - paid_late.sum(0)
                 after["unpaid"] = unpaid
+                year.note("old claims paid", amount=-paid_late)
+                year.note("claims carried", quantity=unpaid)
         if self.shortfall is not None:
             short = jnp.maximum(-balance, 0)
+            year.note("shortfall", amount=short)
             moved.append(single(short, self.account, self.shortfall))
             balance = balance + short
         if self.release is not None:
             left = self.last * jnp.maximum(balance, 0)
+            year.note("release", amount=-left)
             moved.append(single(left, self.release, self.account))
             balance = balance - left
         year.note("balance carried", amount=balance)
         return tuple(moved), after | {"balance": balance}
 
-    def _prorated(self, ledger: Ledger, state: State) -> tuple[Array, Array, Array]:
+    def _prorated(self, ledger: Ledger, state: State, note: Note) -> tuple[Array, Array, Array]:
         """Return what partners hand back, what is paid of old claims, and what stays unpaid."""
         held = state["balance"]
         claims: Any = 0.0
@@ -94,4 +99,6 @@ class AccountClose(AbstractTerm):
         left = positive(held - late.sum(0))
         total = claims.sum(0)
         returned = claims * (1 - jnp.minimum(1, jnp.where(total > 0, ratio(left, total), 1)))
+        note("held", quantity=held)
+        note("claims", quantity=claims, rate=1 - ratio(returned, claims), amount=returned)
         return returned, late, old - late + returned

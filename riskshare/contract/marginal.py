@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.ledger import Ledger, Transfer
-from riskshare.contract.primitives import GATE_WIDTH, bands, gate, positive, ratio
+from riskshare.contract.primitives import GATE_WIDTH, bands, gate, labelled, positive, ratio
 from riskshare.contract.term import (
     AbstractTerm,
     State,
@@ -143,8 +143,12 @@ class MarginalRate(AbstractTerm):
             total = deviation.sum(0, keepdims=True)
             share = jnp.where(whole > 0, ratio(base, whole), 1 / len(base))
             adjustment = self._adjustment(total, whole, limits, year.note) * share
+            year.note("split by base", rate=share, amount=adjustment)
         if self.low_volume is not None:
-            adjustment = adjustment * (plan_value.sum(0) > self.low_volume)
+            volume, before = plan_value.sum(0), adjustment
+            adjustment = jnp.where(plan_value.sum(0) > self.low_volume, adjustment, 0)
+            year.note("low volume", quantity=volume, beyond=self.low_volume)
+            year.note("too small", amount=adjustment - before)
         return (to_deliverers(year, self.lines, adjustment),), state
 
     def _adjustment(
@@ -154,16 +158,18 @@ class MarginalRate(AbstractTerm):
         limits: Float[Array, "line 1"],
         note: Any,
     ) -> Float[Array, "line sample"]:
-        up = self._one_way(jnp.maximum(deviation, 0), base, 0, note)
-        down = self._one_way(jnp.maximum(-deviation, 0), base, 1, note)
+        up_note, down_note = labelled(note, "above"), labelled(note, "below", -1)
+        up = self._one_way(jnp.maximum(deviation, 0), base, 0, up_note)
+        down = self._one_way(jnp.maximum(-deviation, 0), base, 1, down_note)
         adjustment = up - down
         if self.cap is not None:
             most = self.cap[: len(base), None] * limits
-            note("cap", quantity=adjustment, beyond=most)
+            note("cap", quantity=adjustment, beyond=most, amount=jnp.minimum(most - adjustment, 0))
             adjustment = jnp.minimum(adjustment, most)
         if self.collar is not None:
             least = -self.collar[: len(base), None] * limits
-            note("collar", quantity=adjustment, beyond=least)
+            room = jnp.maximum(least - adjustment, 0)
+            note("collar", quantity=adjustment, beyond=least, amount=room)
             adjustment = jnp.maximum(adjustment, least)
         return adjustment
 
@@ -185,7 +191,9 @@ class MarginalRate(AbstractTerm):
             scale = jnp.maximum(base, 1e-9)
             broken = gate((size - threshold) / scale, GATE_WIDTH)
             usual = bands(size, edges, rates, note=note)
-            note("break glass", quantity=size, beyond=threshold, rate=broken * pick(glass.rate))
+            instead = broken * (pick(glass.rate) * size - usual)
+            rate = broken * pick(glass.rate)
+            note("break glass", quantity=broken * size, beyond=threshold, rate=rate, amount=instead)
             return usual + broken * (pick(glass.rate) * size - usual)
         # the threshold lies beyond every band's edge, so the last band ends where the glass breaks
         return bands(size, [*edges, threshold], [*rates, pick(glass.rate)], note=note)
@@ -230,8 +238,10 @@ class RevenueCompensation(AbstractTerm):
         agreed = rows(year.plan * year.price, self.lines)
         agreed = agreed if self.budget is None else self.budget[:, None]
         short, over = positive(agreed - billed), positive(billed - agreed)
-        year.note("shortfall", quantity=short, rate=self.shortfall[:, None])
-        year.note("excess", quantity=over, rate=self.excess[:, None])
+        up, down = self.shortfall[:, None], self.excess[:, None]
+        year.note("billed", quantity=billed, beyond=agreed, amount=billed - agreed)
+        year.note("shortfall", quantity=short, rate=up, amount=up * short)
+        year.note("excess", quantity=over, rate=down, amount=-down * over)
         amount = self.shortfall[:, None] * short - self.excess[:, None] * over
         return (to_deliverers(year, self.lines, amount),), state
 
@@ -267,6 +277,7 @@ class MarketShift(AbstractTerm):
         deviation = rows(year.value - year.plan * year.price, self.lines)
         gained, lost = positive(deviation), positive(-deviation)
         shift = jnp.minimum(gained.sum(0), lost.sum(0))
+        year.note("deviation", amount=deviation)
         year.note("shift", quantity=shift, rate=self.factor, amount=self.factor * shift)
         parts = ratio(gained, gained.sum(0)) - ratio(lost, lost.sum(0))
         return (to_deliverers(year, self.lines, self.factor * shift * parts),), state

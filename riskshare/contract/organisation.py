@@ -93,12 +93,18 @@ class ControlTotalFunding(AbstractTerm):
         whole = reached(together / jnp.maximum(self.amount.sum(), 1.0))
         share = self.own * own + (1 - self.own) * whole
         amount = self.amount[:, None] * share
-        year.note("own total", quantity=above, rate=own)
+        stake = self.amount[:, None]
+        mine = jnp.where(stake > 0, above, 0)
+        year.note("own total", quantity=mine, rate=own, amount=stake * self.own * own)
         year.note("system total", quantity=together, rate=whole)
+        year.note("by system total", amount=stake * (1 - self.own) * whole)
         if self.bonus is not None:
             extra = jnp.minimum(self.bonus * positive(above), self.bonus_limit[:, None])
-            year.note("bonus", quantity=positive(above), rate=self.bonus, amount=extra)
+            most = self.bonus_limit[:, None]
+            over = jnp.where(most > 0, positive(above), 0)
+            year.note("bonus", quantity=over, beyond=most, rate=self.bonus, amount=extra)
             amount = amount + extra
+        year.note("declined", amount=(self.accepted[:, None] - 1) * amount)
         return (to_each(self.accepted[:, None] * amount, self.from_),), state
 
 
@@ -145,7 +151,9 @@ class Withhold(AbstractTerm):
         paid = ledger.net(self.of, self.from_)
         score = jnp.matmul(self.from_, year.quality, precision=PRECISION)
         lost = self.share * paid * (1 - score)
-        year.note("withhold", quantity=self.share * paid, rate=1 - score, amount=lost)
+        year.note("payment", quantity=paid, rate=self.share, amount=self.share * paid)
+        year.note("quality score", quantity=score)
+        year.note("withheld", quantity=self.share * paid, rate=1 - score, amount=lost)
         return (single(lost, self.to, self.from_),), state
 
 
@@ -153,7 +161,7 @@ class Withhold(AbstractTerm):
 class PerformancePayment(AbstractTerm):
     """Money released when activity falls by an agreed share of baseline (M22).
 
-    ``posting = amount x f``, with ``reduction = 1 - activity / baseline`` over the lines:
+    ``posting = amount x f``, ``reduction = (baseline - activity) / baseline`` over the lines:
     ``gate``, f = 1(reduction >= target); ``pro-rata``, f = reduction / target within 0 and 1.
     """
 
@@ -185,9 +193,11 @@ class PerformancePayment(AbstractTerm):
     ) -> tuple[tuple[Transfer, ...], State]:
         """Release the money."""
         activity, baseline = rows(year.activity, self.lines), rows(year.baseline, self.lines)
-        reduction = 1 - ratio(activity.sum(0), baseline.sum(0))
+        reduction = ratio((baseline - activity).sum(0), baseline.sum(0))
         released = self._released(reduction)
-        year.note("reduction", quantity=reduction, beyond=self.target, rate=released)
+        money = self.amount * released
+        year.note("reduction", quantity=reduction, beyond=self.target)
+        year.note("released", quantity=self.amount, rate=released, amount=money)
         return (single(self.amount * released, self.to, self.from_),), state
 
     def _released(self, reduction: Array) -> Array:
@@ -271,9 +281,14 @@ class InvestToSave(AbstractTerm):
         """Pay the investor."""
         saving = self._saving(year)
         repaid = self.investment + self.share * (saving - self.investment)
+        net = saving - self.investment
+        year.note("saving", quantity=saving)
+        year.note("investment", amount=self.investment)
+        year.note("share of net saving", quantity=net, rate=self.share, amount=self.share * net)
         if self.floor is not None:
+            least, before = self.floor * self.investment, repaid
             repaid = jnp.maximum(repaid, self.floor * self.investment)
-        year.note("saving", quantity=saving, beyond=self.investment, rate=self.share)
+            year.note("floor", quantity=before, beyond=least, amount=repaid - before)
         return (single(repaid * samples_of(year), self.to, self.from_),), state
 
     def _saving(self, year: YearView) -> Float[Array, " sample"]:

@@ -55,7 +55,9 @@ class Funding(AbstractTerm):
     ) -> tuple[tuple[Transfer, ...], State]:
         """Move the amount."""
         index = samples_of(year) if self.driver is None else year.driver_index[self.driver]
-        year.note("amount", quantity=index, rate=self.amount, amount=self.amount * index)
+        year.note("stated amount", amount=self.amount)
+        if self.driver is not None:
+            year.note("index", quantity=index, amount=self.amount * (index - 1))
         return (single(self.amount * index, self.to, self.from_),), state
 
 
@@ -95,7 +97,9 @@ class Levy(AbstractTerm):
     ) -> tuple[tuple[Transfer, ...], State]:
         """Collect the shares of turnover."""
         amount = self.rate[:, None] * year.turnover * samples_of(year)
-        year.note("levy", quantity=year.turnover, rate=self.rate[:, None], amount=amount)
+        year.note(
+            "share of turnover", quantity=year.turnover, rate=self.rate[:, None], amount=amount
+        )
         return (from_each(amount, self.to),), state
 
 
@@ -162,11 +166,13 @@ class Block(AbstractTerm):
         """Pay the plan."""
         if self.amount is not None:
             amount = self.amount * (1 + self.uplift) * samples_of(year)
-            year.note("block", quantity=self.amount, rate=1 + self.uplift, amount=amount)
+            year.note("stated amount", amount=self.amount)
+            year.note("uplift", rate=self.uplift, amount=self.amount * self.uplift)
             return (single(amount, self.to, self.from_),), state
         volume, price = rows(year.plan, self.lines), rows(year.price, self.lines)
         plan = volume * price * (1 + self.uplift)
-        year.note("block", quantity=volume, rate=price * (1 + self.uplift), amount=plan)
+        year.note("plan at price", quantity=volume, rate=price, amount=volume * price)
+        year.note("uplift", rate=self.uplift, amount=volume * price * self.uplift)
         return (to_deliverers(year, self.lines, plan * samples_of(year)),), state
 
 
@@ -191,7 +197,7 @@ class ActivityPayment(AbstractTerm):
         """Pay for what was done."""
         rate = (self.share * self.market_forces_factor)[:, None]
         value = rows(year.value, self.lines)
-        year.note("value", quantity=value, rate=rate, amount=rate * value)
+        year.note("valued activity", quantity=value, rate=rate, amount=rate * value)
         return (to_deliverers(year, self.lines, rate * value),), state
 
 

@@ -1,6 +1,7 @@
 """The few shapes that contracts are made of: bands, limits, gates."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,17 @@ Note = Callable[..., None]
 
 def _silent(step: str, **figures: Array) -> None:
     del step, figures
+
+
+def labelled(note: Note, side: str, sign: int = 1) -> Note:
+    """Return a note that says of which side a step is, its amount with the sign of that side."""
+
+    def record(step: str, **figures: Any) -> None:
+        if "amount" in figures:
+            figures["amount"] = sign * figures["amount"]
+        note(f"{side} {step}", **figures)
+
+    return record
 
 
 def bands(

@@ -83,7 +83,9 @@ class StopLoss(AbstractTerm):
         if self.limit is not None:
             excess = jnp.minimum(excess, self.limit - self.attachment)
         total = excess.sum(0)
-        year.note("excess", quantity=total, beyond=self.attachment, rate=self.coinsurance)
+        rate = self.coinsurance
+        year.note("excess", quantity=total, beyond=self.attachment, rate=rate, amount=rate * total)
+        year.note("premium", amount=-self.premium)
         amount = self.coinsurance * total - self.premium
         return (single(amount, self.to, self.from_),), state
 
@@ -124,7 +126,8 @@ class ProfitCap(AbstractTerm):
         )
         profit = jnp.matmul(self.from_, ledger.total() - year.cost, precision=PRECISION)
         kept = self.rate * revenue
-        year.note("profit", quantity=profit, rate=self.rate, beyond=kept)
+        year.note("revenue", quantity=revenue, rate=self.rate, amount=kept)
+        year.note("profit", quantity=profit, beyond=kept, amount=positive(profit - kept))
         return (single(positive(profit - kept), self.to, self.from_),), state
 
 
@@ -185,6 +188,9 @@ class DeficitSupport(AbstractTerm):
         if self.limit is not None:
             short = jnp.minimum(short, self.limit[:, None])
         amount = self.share[:, None] * short
+        held = jnp.where(self.share > 0, 1, 0 * self.share)[:, None]
+        support = (year.target - self.floor[:, None]) * held
+        year.note("position so far", quantity=position * held, beyond=support)
         year.note("shortfall", quantity=short, rate=self.share[:, None], amount=amount)
         return (to_each(amount, self.from_),), state
 
@@ -219,6 +225,9 @@ class SurplusReturn(AbstractTerm):
         position = ledger.total() - year.cost
         over = positive(position - year.target - self.kept[:, None])
         amount = self.share[:, None] * over
+        held = jnp.where(self.share > 0, 1, 0 * self.share)[:, None]
+        kept = (year.target + self.kept[:, None]) * held
+        year.note("position so far", quantity=position * held, beyond=kept)
         year.note("surplus", quantity=over, rate=self.share[:, None], amount=amount)
         return (from_each(amount, self.to),), state
 

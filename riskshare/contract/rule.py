@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import jax.numpy as jnp
 from jax import Array
 
-from riskshare.contract.primitives import GATE_WIDTH, Note, bands, gate, ratio, reached
+from riskshare.contract.primitives import GATE_WIDTH, Note, bands, gate, labelled, ratio, reached
 from riskshare.contract.term import Partner, traced
 from riskshare.parameters import Choice, Declared, Given, Parameter, Reference
 
@@ -156,7 +156,8 @@ class Rule:
         sides = []
         for outcome, rate in enumerate((gain_rate, loss_rate)):
             size = jnp.maximum(result if outcome == 0 else -result, 0)
-            sides.append(self._side(outcome, size, budget, rate, members, note))
+            side = labelled(note, ("gain", "loss")[outcome], 1 - 2 * outcome)
+            sides.append(self._side(outcome, size, budget, rate, members, side))
         return sides[0] - sides[1]
 
     def _rates(self, score: Array | None, note: Note) -> tuple[Any, Any]:
@@ -171,7 +172,9 @@ class Rule:
         if quality.standard is not None:
             scaled = scaled * reached(score - quality.standard)
         loss = jnp.clip(loss - quality.offset * gain * score, quality.floor, quality.ceiling)
-        note("quality", quantity=score, gain_rate=scaled, loss_rate=loss)
+        note("quality score", quantity=score)
+        note("gain rate by quality", rate=scaled)
+        note("loss rate by quality", rate=loss)
         return scaled, loss
 
     def _side(
@@ -193,6 +196,7 @@ class Rule:
                 part = passed + (1 - passed) * self.gate.missed[outcome]
             note("gate", quantity=ratio(size, budget), beyond=threshold, rate=part)
             if self.gate.reading == "excess-only":
+                note("beyond gate", quantity=size, beyond=threshold * budget)
                 size = jnp.maximum(size - threshold * budget, 0)
         size = self._capped(outcome, size, budget, "before-share", note)
         if self.corridors:
@@ -205,17 +209,23 @@ class Rule:
             amount = bands(size, edges, rates, starts, jnp.maximum(budget, 1e-9), note)
         else:
             amount = size
+        if rate is None and not self.corridors:
+            note("whole", quantity=amount, amount=amount)
         if rate is not None:
-            note("share", quantity=amount, rate=rate, amount=rate * amount)
+            before = amount if self.corridors else 0 * amount  # bands have counted it already
+            note("share", quantity=amount, rate=rate, amount=rate * amount - before)
             amount = rate * amount
         if part is not None:
+            note("gate missed", quantity=(1 - part) * amount, amount=(part - 1) * amount)
             amount = part * amount
         if self.scalar is not None:
-            note("scalar", quantity=amount, rate=self.scalar[outcome])
+            scalar = self.scalar[outcome]
+            note("scalar", quantity=amount, rate=scalar, amount=(scalar - 1) * amount)
             amount = self.scalar[outcome] * amount
         amount = self._capped(outcome, amount, budget, "after-share", note)
         if self.relief is not None:
-            note("relief", quantity=amount, rate=self.relief[outcome])
+            relief = self.relief[outcome]
+            note("relief", quantity=amount, rate=relief, amount=-relief * amount)
             amount = amount * (1 - self.relief[outcome])
         return amount
 
@@ -232,7 +242,10 @@ class Rule:
             if cap.applies != place:
                 continue
             most = cap.limit[outcome] * (budget if cap.of == "budget" else cap.revenue)
-            note("cap", quantity=size, beyond=most * jnp.ones_like(size))
+            if place == "before-share":
+                note("cap on result", quantity=size, beyond=most * jnp.ones_like(size))
+            else:
+                note("cap", quantity=size, beyond=most, amount=jnp.minimum(most - size, 0))
             size = jnp.minimum(size, most)
         return size
 

@@ -336,8 +336,10 @@ class Pool(AbstractTerm):
             year.note("result to date", amount=result)
         shared = self._rule().shared(result, budget, year.members, self._score(year), year.note)
         if self.period == "to-date":
+            year.note("shared before", amount=-state["shared"])
             shared = shared - state["shared"]
         if self.period == "term":
+            year.note("settled in the last year", rate=self.last, amount=(self.last - 1) * shared)
             shared = self.last * shared
         if self.period != "year":
             after["shared"] = state["shared"] + shared
@@ -369,29 +371,42 @@ class Pool(AbstractTerm):
 
     def _budget(self, year: YearView, state: State) -> Float[Array, " sample"]:
         budget = self.budget.amount(year)
+        year.note("agreed budget", quantity=budget)
         rebasing = self.rebasing
         if rebasing is not None:
             grown = state["spend"][-1] * year.fraction * (1 + rebasing.growth) ** rebasing.lag
             rebased = (1 - rebasing.weight) * budget + rebasing.weight * grown
             if rebasing.direction == "down-only":
                 rebased = jnp.minimum(budget, rebased)
+            agreed = budget
             budget = jnp.where(state["years"] >= rebasing.lag, rebased, budget)
+            weight = jnp.where(state["years"] >= rebasing.lag, rebasing.weight, 0)
+            year.note("rebasing", quantity=grown, rate=weight, amount=budget - agreed)
         if self.discount is not None:
+            year.note("discount", rate=self.discount, amount=-self.discount * budget)
             budget = budget * (1 - self.discount)
         if self.quality is not None and self.quality.withhold is not None:
             score = self._score(year)
             assert score is not None
+            lost = self.quality.withhold * (1 - score)
+            year.note("withheld for quality", quantity=score, rate=lost, amount=-lost * budget)
             budget = budget * (1 - self.quality.withhold * (1 - score))
         if self.truncation is not None and self.truncation.expected_excess is not None:
+            above = self.truncation.expected_excess
+            year.note("expected excess", rate=above, amount=-above * budget)
             budget = budget * (1 - self.truncation.expected_excess)
         return budget
 
     def _spend(self, year: YearView, ledger: Ledger) -> Float[Array, " sample"]:
         if self.against:
+            for name in self.against:
+                year.note(f"outlay: {name}", amount=-ledger.net((name,), self.holder))
             spend = -ledger.net(self.against, self.holder)
         elif self.cost_of is not None:
+            year.note("cost of lines", amount=rows(year.line_cost, self.cost_of))
             spend = rows(year.line_cost, self.cost_of).sum(0)
         else:
+            year.note("value of lines", amount=rows(year.value, self.value_of))
             spend = rows(year.value, self.value_of).sum(0)
         if self.truncation is not None and year.person_cost is not None:
             person = rows(year.person_cost, self.lines).sum(0)
@@ -399,6 +414,8 @@ class Pool(AbstractTerm):
             year.note("truncation", beyond=self.truncation.at, amount=-excess)
             spend = spend - excess
         if self.completion is not None:
+            known, rate = spend, self.completion
+            year.note("completion", quantity=known, rate=rate, amount=known / rate - known)
             spend = spend / self.completion
         return spend
 
@@ -423,9 +440,14 @@ class Pool(AbstractTerm):
             return gain, loss
         shares = self._shares(shared, year, ledger)
         amounts = shares * shared
+        year.note("key", rate=shares, amount=amounts)
         if self.maximum is not None:
+            wanted, most = amounts, self.maximum[:, None]
             amounts = within(amounts, shares, self.maximum[:, None])
+            year.note("maximum", quantity=wanted, beyond=most, amount=amounts - wanted)
         if self.taker is not None:
+            left = self.taker[:, None] * (shared - amounts.sum(0))
+            year.note("left to the taker", amount=left)
             amounts = amounts + self.taker[:, None] * (shared - amounts.sum(0))
         return (to_each(amounts, self.holder),)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from riskshare.contract.ledger import Ledger, Transfer, per_line
+from riskshare.contract.primitives import ratio
 from riskshare.contract.term import (
     AbstractTerm,
     PlanView,
@@ -94,6 +95,8 @@ class StrandedSupport(AbstractTerm):
             removed = year.price * year.removed
             measure = removed if self.of == "value removed" else year.stranded
             amount = (self.share * self.taper)[:, None] * rows(measure, self.lines)
-        year.note("support", rate=(self.share * self.taper)[:, None], amount=amount)
+        rate = (self.share * self.taper)[:, None]
+        if self.paid_in is None:
+            year.note("measure", quantity=ratio(amount, rate), rate=rate, amount=amount)
         to, from_ = columns(year.deliverer, self.lines), columns(year.payer, self.lines)
         return (per_line(amount, to, from_),), state

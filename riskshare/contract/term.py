@@ -156,7 +156,7 @@ class Cash(Declared):
     """
 
     profile: Annotated[
-        Given, Parameter("share", sequence="age", by_year=False, lower=0.0, upper=1.0)
+        Given, Parameter("share", sequence="point", by_year=False, lower=0.0, upper=1.0)
     ]
     limit: Annotated[Given, Parameter("share", lower=0.0, base="of")] = None
     of: Annotated[tuple[str, ...], Reference("term", many=True)] = ()

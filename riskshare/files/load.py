@@ -77,7 +77,8 @@ def read_case(text: str, source: str, open_table: Callable[[str], str]) -> Case:
     """Return the case that a text holds; ``open_table`` gives the text of a CSV table by name."""
     raw = parse_toml(text, source)
     reader = Reader()
-    tables = _Tables(reader, open_table)
+    currency = raw.get("currency", "GBP")
+    tables = _Tables(reader, open_table, currency if isinstance(currency, str) else None)
     whole = tables.added(raw)
     arguments = reader.fields(Case, whole, "", given=(TABLES,))
     origin = Origin(source, text, tuple(tables.found))
@@ -125,6 +126,7 @@ class _Tables:
 
     reader: Reader
     open_table: Callable[[str], str]
+    currency: str | None
     found: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     """Sections of which rows are missing because their table could not be read."""
@@ -167,7 +169,7 @@ class _Tables:
         columns = {}
         cls = SYSTEM_FIELDS[section]
         for text in table.header:
-            column = find_column(cls, text)
+            column = find_column(cls, text, self.currency)
             if isinstance(column, Column):
                 columns[text] = column
             else:

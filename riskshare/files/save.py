@@ -98,7 +98,8 @@ def _in_place(case: Case) -> _Files:
         new[section] = {key: item for key, item in items.items() if key not in rows}
         if not new[section]:
             del new[section]
-        tables[name] = _table_text(section, rows, Path(origin.path).parent / name)
+        source = Path(origin.path).parent / name
+        tables[name] = _table_text(section, rows, source, case.currency)
     if left:
         new[TABLES] = left
     return _Files(updated(origin.text, old, new), tables)
@@ -111,12 +112,14 @@ def _from_first(items: Plain, names: tuple[str, ...]) -> Plain:
     return {name: items[name] for name in order[start:]}
 
 
-def _table_text(section: str, rows: Plain, source: Path) -> str:
+def _table_text(section: str, rows: Plain, source: Path, currency: str) -> str:
     """Return a table in the order of its old header; cells that did not change stay as written."""
     cls = SYSTEM_FIELDS[section]
     old, line_end = _old_table(source)
     columns = {
-        text: found for text in old.header if isinstance(found := find_column(cls, text), Column)
+        text: found
+        for text in old.header
+        if isinstance(found := find_column(cls, text, currency), Column)
     }
     before = {row.cells.get("name", ""): row.cells for row in old.rows}
     texts = {column.keys: text for text, column in columns.items()} or {("name",): "name"}

@@ -13,8 +13,10 @@ from rich.text import Text
 from riskshare.bind import bind
 from riskshare.case import Case
 from riskshare.names import ALL_YEARS
+from riskshare.parameters import declaration_of, expand
 from riskshare.report.money import MoneyFormat, readable
 from riskshare.report.whole import natural_width, print_whole
+from riskshare.system import Change
 
 _TAIL = 0.95
 
@@ -56,6 +58,10 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
             style="dim",
         )
     )
+    for part in (_organisations(case, table), _savings(case, table)):
+        if part is not None:
+            console.print()
+            print_whole(console, part)
     for part in _budgets(case):
         console.print()
         print_whole(console, part)
@@ -150,6 +156,73 @@ def _cells(row: xr.Dataset, unit: MoneyFormat) -> dict[str, str]:
         "TVaR 95": unit.plain(float(tail.position_tail_value_at_risk)),
         "±T": _error(unit, float(tail.position_tail_value_at_risk_error)),
     }
+
+
+def _organisations(case: Case, table: xr.Dataset) -> Table | None:
+    """Return what whole organisations face over all years, the rest of them included."""
+    heads = {
+        "total_mean": "mean of all it does",
+        "total_probability_of_missing_target": "P(misses target)",
+        "total_probability_of_breaching_duty": "P(breaches duty)",
+        "reserve_probability_of_exhaustion": "P(reserve exhausted)",
+        "underlying_mean": "underlying mean",
+        "cash_mean": "mean in cash",
+    }
+    there = [name for name in heads if name in table]
+    if not there:
+        return None
+    money = [name for name in there if name.endswith("mean")]
+    at = table.sel(year=ALL_YEARS)
+    amounts = [float(value) for name in money for value in at[name].values.ravel()]
+    unit = readable(case.currency, amounts or [0.0])
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown.add_column(Text(f"organisations, all years, {unit.unit}", style="bold"), no_wrap=True)
+    for name in there:
+        shown.add_column(heads[name], justify="right")
+    for partner in _reported(table):
+        row = at.sel(partner=partner)
+        cells = [
+            unit.plain(float(row[name])) if name in money else _percent(float(row[name]))
+            for name in there
+        ]
+        if set(cells) != {"-"}:
+            shown.add_row(partner, *cells)
+    return shown
+
+
+def _savings(case: Case, table: xr.Dataset) -> Table | None:
+    """Return what each change saves over all years; the system's saving is what is released."""
+    if "saving_released_mean" not in table or not case.changes:
+        return None
+    heads = {
+        "saving_avoided_mean": "avoided against its not happening",
+        "saving_released_mean": "cost released",
+        "saving_cash_mean": "in cash",
+    }
+    at = table.sel(year=ALL_YEARS)
+    claims = {change.name: _claimed(case, change) for change in case.changes}
+    amounts = [float(value) for name in heads for value in at[name].values.ravel()]
+    unit = readable(case.currency, [*amounts, *claims.values()])
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    shown.add_column(Text(f"savings, all years, {unit.unit}", style="bold"), no_wrap=True)
+    shown.add_column("owner", no_wrap=True)
+    for head in heads.values():
+        shown.add_column(head, justify="right")
+    if any(claims.values()):
+        shown.add_column("claimed by plans", justify="right")
+    for change in case.changes:
+        row = at.sel(change=change.name)
+        cells = [unit.plain(float(row[name])) for name in heads]
+        if any(claims.values()):
+            cells.append(unit.plain(claims[change.name]))
+        shown.add_row(change.name, change.owner, *cells)
+    return shown
+
+
+def _claimed(case: Case, change: Change) -> float:
+    """Return what all partners' plans book against a change, over all years."""
+    parameter = declaration_of(Change, "claims")
+    return float(expand(change.claims, parameter, case.labels()).sum())
 
 
 def _error(unit: MoneyFormat, amount: float) -> str:

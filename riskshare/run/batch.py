@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from riskshare.bind import Bound, bind
+from riskshare.bind import Bound
 from riskshare.bind.many import row_of, varied_leaves
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
@@ -26,6 +26,7 @@ from riskshare.names import (
     YEAR,
 )
 from riskshare.outcomes import digest
+from riskshare.run.tables import ready
 
 RESERVED = frozenset(
     {
@@ -130,10 +131,10 @@ def over_parameters(
     """
     sets = sets_of(case, parameters, experience)
     if not sets.dimensions:
-        found = run(sets.case, bind(sets.case), {})
+        found = run(sets.case, ready(sets.case), {})
         return _stamped(found, case, parameters) if parameters else found
     values = sets.values()
-    bound = bind(sets.case)
+    bound = ready(sets.case)
     varied = varied_leaves(sets.case, bound, values) if values else {}
     results = []
     for i, place in enumerate(itertools.product(*map(range, sets.dimensions.values()))):
@@ -143,7 +144,7 @@ def over_parameters(
             results.append(run(sets.case, own, at))
         else:
             other = sets.case.with_numbers({path: float(v[i]) for path, v in values.items()})
-            results.append(run(other, bind(other), at))
+            results.append(run(other, ready(other), at))
     others = () if experience is None else (experience,)
     labels = {name: sets.labels(name, *others) for name in sets.dimensions}
     return _stamped(_combine(results, labels), case, parameters)

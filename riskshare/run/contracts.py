@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from riskshare.bind import Bound, bind
+from riskshare.bind import Bound
 from riskshare.bind.many import varied_leaves
 from riskshare.case import Case
 from riskshare.errors import ExperienceError, Problem
@@ -20,6 +20,7 @@ from riskshare.run.carried import flat, opened, state_names
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import kept
+from riskshare.run.tables import ready
 
 
 def settle_sets(
@@ -34,7 +35,7 @@ def settle_sets(
     Each set is settled as `riskshare.settle` does one, rounded to the smallest unit. The result has
     no transfers and no working: settle a contract by itself for its statement.
     """
-    case, bound = sets.case, bind(sets.case)
+    case, bound = sets.case, ready(sets.case)
     values = sets.values()
     varied = varied_leaves(case, bound, values) if values else {}
     if varied is None:

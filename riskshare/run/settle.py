@@ -18,11 +18,12 @@ from riskshare.program.experience import Experience
 from riskshare.program.streams import BLOCK
 from riskshare.run.batch import over_parameters, sets_of
 from riskshare.run.carried import flat, opened, state_names
+from riskshare.run.chunks import check_finite, threads
 from riskshare.run.contracts import check_years, settle_sets
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
-from riskshare.run.simulate import check_finite, kept, threads
-from riskshare.run.transfers import with_transfers, with_working
+from riskshare.run.simulate import kept
+from riskshare.run.transfers import with_inputs, with_transfers, with_working
 
 NOT_REPORTED = (
     "cost_released",
@@ -77,7 +78,10 @@ def settle(
         The schema of `riskshare.simulate`, over the settled years. For actuals also ``closing`` on
         (year, state, sample), and ``transfer`` on (year, transfer): what each term moves, part by
         part, with the coordinates ``transfer_term``, ``transfer_part`` (a line or an index),
-        ``transfer_from`` and ``transfer_to``; money before the residue of rounding.
+        ``transfer_from`` and ``transfer_to``; money before the residue of rounding. Also the
+        working and the inputs, which `riskshare.statement` puts in words: ``step_quantity``,
+        ``step_beyond``, ``step_rate``, ``step_amount`` on (year, step), ``input_value`` and
+        ``input_from_plan`` on (year, input), ``transfer_share`` on (year, transfer, partner).
 
     Raises
     ------
@@ -131,7 +135,8 @@ def _settle(
     if not moved:
         return result
     result = with_transfers(result, case, bound, moved["moved"], given.settled)
-    return with_working(result, case, bound, moved["notes"], given.settled)
+    result = with_working(result, case, bound, moved["notes"], given.settled)
+    return with_inputs(result, case, bound, given, experience)
 
 
 def _run(

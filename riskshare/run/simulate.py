@@ -1,26 +1,19 @@
 """Simulation: draw, settle and collect, or draw alone."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from riskshare.bind import Bound, bind
 from riskshare.case import Case
-from riskshare.errors import ArgumentError, NumericalError
+from riskshare.errors import ArgumentError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, offered, outcomes_dataset
-from riskshare.program.block import pseudo_chunk, sobol_chunk
 from riskshare.run.batch import over_parameters
-from riskshare.run.precision import cast, computing_in, dtype_of, too_large
-from riskshare.run.sampling import REPLICATES, Bits, Chunk, Sampling, sampling_of
-
-Progress = Callable[[int, int], None]
-"""Called with the samples done and the samples there will be."""
+from riskshare.run.chunks import Progress, run_chunks
+from riskshare.run.precision import dtype_of
+from riskshare.run.sampling import REPLICATES, sampling_of
 
 _DRAWN = ("activity", "case_mix", "unit_cost", "driver_index")
 
@@ -164,69 +157,3 @@ def kept(keep: Sequence[str] | None, bound: Bound) -> tuple[str, ...]:
     if "other_position" in keep and not bound.structure.others:
         raise ArgumentError("keep names other_position, and no partner of the case has one")
     return tuple(name for name in OUTCOMES if name in keep)
-
-
-def run_chunks(
-    bound: Bound,
-    sampling: Sampling,
-    keep: tuple[str, ...],
-    dtype: Any,
-    workers: int | None,
-    progress: Progress | None,
-) -> dict[str, Any]:
-    """Run the kernel over all chunks of a run; returns (year, ..., sample) arrays by name.
-
-    Two threads over chunks use two cores as well as two XLA host devices do, without touching
-    XLA's flags. The first chunk runs alone, so that the kernel is compiled once.
-    """
-    bits = Bits(bound, sampling)
-    leaves = cast(bound.numbers, dtype)
-    kernel = sobol_chunk if sampling.sampler == "sobol" else pseudo_chunk
-    arrays: dict[str, Any] = {}
-
-    def run(chunk: Chunk) -> int:
-        with computing_in(dtype):
-            outputs = kernel(
-                bound.structure, leaves, bits.shared, bits.of(chunk), keep=keep, dtype=dtype
-            )
-            outputs = jax.tree.map(np.asarray, outputs)
-        check_finite(outputs, dtype)
-        if not arrays:
-            arrays.update(jax.tree.map(lambda part: _space(part, sampling.samples), outputs))
-        jax.tree.map(lambda whole, part: _place(whole, part, chunk), arrays, outputs)
-        return chunk.samples
-
-    chunks = list(sampling.chunks())
-    done = run(chunks[0])
-    if progress is not None:
-        progress(done, sampling.samples)
-    with ThreadPoolExecutor(threads(workers)) as pool:
-        for finished in pool.map(run, chunks[1:]):
-            done += finished
-            if progress is not None:
-                progress(done, sampling.samples)
-    return arrays
-
-
-def check_finite(outputs: Any, dtype: Any) -> None:
-    """Raise `NumericalError` where a result is not finite."""
-    for part in jax.tree.leaves(outputs):
-        if not np.isfinite(part.sum(dtype=np.float64)):
-            raise NumericalError(too_large(dtype))
-
-
-def threads(workers: int | None) -> int:
-    """Return how many threads to use: those asked for, or one for each core."""
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ArgumentError(f"workers is {workers!r}; accepted: a whole number of at least 1")
-    return workers or os.cpu_count() or 1
-
-
-def _space(part: NDArray[Any], samples: int) -> NDArray[Any]:
-    """Return room for all samples of an output of shape (block, year, ..., sample)."""
-    return np.empty((*part.shape[1:-1], samples), part.dtype)
-
-
-def _place(whole: NDArray[Any], part: NDArray[Any], chunk: Chunk) -> None:
-    for i, (start, size) in enumerate(zip(chunk.start, chunk.size, strict=True)):
-        whole[..., start : start + size] = part[i, ..., :size]

@@ -1,5 +1,6 @@
-"""What each term of a settlement moves, part by part: from whom, to whom, for which line."""
+"""What a settlement was made from: inputs, the working of each term, what moved between whom."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,18 @@ from numpy.typing import NDArray
 
 from riskshare.bind import Bound
 from riskshare.case import Case
+from riskshare.contract.sharing import Pool
+from riskshare.run.given import GivenExperience, needed_indices
 
 
 def with_transfers(
     result: xr.Dataset, case: Case, bound: Bound, moved: Any, settled: NDArray[np.bool_]
 ) -> xr.Dataset:
     """Return a settlement with ``transfer`` on (year, transfer), and what its rows are.
+
+    ``transfer_share`` on (year, transfer, partner) is what each partner receives (+) or pays (-) of
+    an amount: ``to - from``. Its product with the amount, rounded half to even to the smallest
+    unit, is what the transfer adds to a posting; the residue of the term is what is left.
 
     Parameters
     ----------
@@ -28,6 +35,7 @@ def with_transfers(
     amounts: list[NDArray[Any]] = []
     to: list[list[str]] = []
     from_: list[list[str]] = []
+    shares: list[NDArray[Any]] = []
     structure = bound.structure
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
         for label, (amount, to_key, from_key) in sorted(moved[name].items()):
@@ -38,6 +46,7 @@ def with_transfers(
                 amounts.append(amount[settled, k, 0])
                 to.append([_named(case, key) for key in to_key[settled][:, :, k]])
                 from_.append([_named(case, key) for key in from_key[settled][:, :, k]])
+                shares.append((to_key - from_key)[settled][:, :, k])
     dims = ("year", "transfer")
     money = np.array(amounts).T.reshape(int(settled.sum()), len(terms))
     labelled = result.assign_coords(
@@ -47,10 +56,15 @@ def with_transfers(
         transfer_part=("transfer", np.array(parts, dtype=str)),
     )
     labelled["transfer"] = xr.DataArray(money, dims=dims, attrs=_TRANSFER)
+    of = np.array(shares).reshape(len(terms), int(settled.sum()), len(case.partners))
+    labelled["transfer_share"] = xr.DataArray(
+        of.transpose(1, 0, 2), dims=(*dims, "partner"), attrs=_SHARE
+    )
     return labelled
 
 
 _TRANSFER = {"long_name": "money that a part of a term moves from one key to another"}
+_SHARE = {"long_name": "share of a transfer that a partner receives (+) or pays (-)"}
 
 
 def _items(case: Case, bound: Bound, term: Any, kind: str) -> list[str]:
@@ -89,15 +103,16 @@ def with_working(
     before rounding.
     """
     slots = dict(zip(bound.structure.term_names, bound.numbers.yearly.terms, strict=True))
+    by_line = {str(term) for term, part in _parts_of(result) if part in case.labels()["line"]}
     heads: list[tuple[str, str, str]] = []
     columns: list[NDArray[np.float64]] = []
     order = {name: i for i, name in enumerate(bound.structure.term_names)}
     keyed = sorted(notes, key=lambda key: (order[key.split("|")[0]], int(key.split("|")[1])))
     for key in keyed:
-        term, _, rule = key.split("|")
+        term, _, rule = key.split("|", 2)
         figures = {name: _by_part(np.asarray(value)[settled]) for name, value in notes[key].items()}
         size = max(value.shape[1] for value in figures.values())
-        for k, part in enumerate(_parts(case, slots[term].term, size)):
+        for k, part in enumerate(_parts(case, slots[term].term, rule, size, term in by_line)):
             rows = [
                 figures[name][:, min(k, figures[name].shape[1] - 1)]
                 if name in figures
@@ -109,9 +124,9 @@ def with_working(
     shape = (len(heads), len(FIGURES), int(settled.sum()))
     table = np.array(columns).reshape(shape)
     labelled = result.assign_coords(
-        step_term=("step", [head[0] for head in heads]),
-        step_rule=("step", [head[1] for head in heads]),
-        step_part=("step", [head[2] for head in heads]),
+        step_term=("step", np.array([head[0] for head in heads], dtype=str)),
+        step_rule=("step", np.array([head[1] for head in heads], dtype=str)),
+        step_part=("step", np.array([head[2] for head in heads], dtype=str)),
     )
     for i, name in enumerate(FIGURES):
         labelled[f"step_{name}"] = (("year", "step"), table[:, i].T)
@@ -123,12 +138,61 @@ def _by_part(value: NDArray[Any]) -> NDArray[np.float64]:
     return value.astype(np.float64).reshape(len(value), -1)
 
 
-def _parts(case: Case, term: Any, size: int) -> list[str]:
-    lines = getattr(term, "lines", None)
-    if size == 1 and (lines is None or len(lines) > 1):
-        return [""]
-    if lines is not None and size == len(lines):
-        return [case.lines[i].name for i in lines]
-    if size == len(case.partners):
+def _parts_of(result: xr.Dataset) -> Iterator[tuple[Any, Any]]:
+    return zip(result.transfer_term.values, result.transfer_part.values, strict=True)
+
+
+def _parts(case: Case, term: Any, rule: str, size: int, by_line: bool) -> list[str]:
+    """Return what the rows of a step are: lines of the term, partners, or one for all."""
+    own = {"cost of lines": "cost_of", "value of lines": "value_of"}.get(rule)
+    if own is not None and isinstance(term, Pool):
+        return [case.lines[i].name for i in getattr(term, own)]
+    if by_line and size == len(term.lines):
+        return [case.lines[i].name for i in term.lines]
+    if not by_line and size == len(case.partners):
         return [partner.name for partner in case.partners]
     return [""] * size
+
+
+def with_inputs(
+    result: xr.Dataset, case: Case, bound: Bound, given: GivenExperience, experience: xr.Dataset
+) -> xr.Dataset:
+    """Return a settlement with the experience it used: ``input_value`` and ``input_from_plan``.
+
+    They are on (year, input); the coordinates ``input_variable`` (as in an experience) and
+    ``input_name`` say what an input is. Of drivers, members and scores there are those that a term
+    asks for, NaN in years in which none does. A ``cost`` is NaN where the cost model served, and
+    ``person_cost`` is the sum over people.
+    """
+    years, lines = case.labels()["year"], case.labels()["line"]
+    rows: list[tuple[str, str, NDArray[Any], NDArray[np.bool_]]] = []
+    for variable in ("activity", "case_mix", "unit_cost", "cost", "person_cost"):
+        values = getattr(given, variable)
+        if values is None:
+            continue
+        values = values.sum(2) if variable == "person_cost" else values
+        absent = variable not in experience
+        for i, line in enumerate(lines):
+            cells = [f"{variable}[{line}, {year}]" for year in years]
+            planned = [absent or cell in given.filled for cell in cells]
+            rows.append((variable, line, values[:, i, 0], np.array(planned)))
+    needed = needed_indices(case, bound)
+    places = {name: i for i, name in enumerate(case.indices())}
+    for name in dict.fromkeys(name for name, _ in needed):
+        asked = np.array([(name, y) in needed for y in range(len(years))])
+        values = np.where(asked, given.index[:, places[name], 0], np.nan)
+        variable, label = "driver_index", name
+        for prefix in ("members", "quality"):
+            if name.startswith(f"{prefix}["):
+                variable, label = prefix, name.removeprefix(f"{prefix}[").removesuffix("]")
+        if variable == "members":
+            values = values * bound.plan.view.members[:, case.labels()["population"].index(label)]
+        rows.append((variable, label, values, np.zeros(len(years), bool)))
+    labelled = result.assign_coords(
+        input_variable=("input", np.array([row[0] for row in rows], dtype=str)),
+        input_name=("input", np.array([row[1] for row in rows], dtype=str)),
+    )
+    at = given.settled
+    labelled["input_value"] = (("year", "input"), np.array([row[2] for row in rows]).T[at])
+    labelled["input_from_plan"] = (("year", "input"), np.array([row[3] for row in rows]).T[at])
+    return labelled

@@ -42,6 +42,9 @@ _MEANS = (
     "cost_released",
     "stranded",
     "lost_contribution",
+    "saving_avoided",
+    "saving_released",
+    "saving_cash",
     "posting",
 )
 
@@ -132,7 +135,7 @@ def summarise(
     attrs = outcomes.attrs | {"prices": prices, "discount_rate": rate}
     table = xr.Dataset(variables, coordinates, attrs)
     _describe(table, outcomes)
-    return table.transpose(..., YEAR, LINE, TERM, PARTNER, LEVEL, missing_dims="ignore")
+    return table.transpose(..., YEAR, LINE, "change", TERM, PARTNER, LEVEL, missing_dims="ignore")
 
 
 def _levels(levels: Sequence[float]) -> Floats:

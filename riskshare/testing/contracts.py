@@ -12,6 +12,12 @@ from riskshare.parameters import declaration_of
 from riskshare.testing.setting import STRATEGIES, Setting, given_value
 from riskshare.testing.world import World
 
+BUILT_IN = frozenset(STRATEGIES)
+"""Kinds of this package, of which a contract has some; kinds from elsewhere join every one."""
+
+ONCE = ("capitated-budget", "stranded-support")
+"""Kinds that stand once in a contract."""
+
 
 def contracts(world: World) -> tuple[Contract, ...]:
     """Draw one or two contracts; the second has a scope."""
@@ -42,26 +48,28 @@ def _contract(
     scoped: bool = False,
 ) -> Contract:
     funding = [d for d, kind in world.driver_kinds.items() if kind == "funding"]
-    parts = _supported(world, lines)
+    kinds = _kinds(world, 0.3 if scoped else 0.55)
+    parts = _supported(world, lines) if "stranded-support" in kinds else {}
+    payable = "capitated-budget" in kinds and len(world.partners) > 1
     setting = Setting(
         pick=world.pick,
         draw=world.draw,
+        deck=world.deck,
         labels={**world.labels, "line": lines},
         partners=world.partners,
+        organisations=world.organisations,
         lines=lines,
         line_parts=parts,
-        budgets=_budgets(world, lines, tuple(parts)),
+        budgets=_budgets(world, lines, tuple(parts), payable),
         funding_driver=funding[0] if funding else None,
         influence=world.residual,
+        scored=world.scored,
+        levied=world.levied,
+        persons=world.persons,
     )
-    for again in ("", "-again"):
-        for kind, strategy in STRATEGIES.items():
-            if again and (kind == "stranded-support" or world.chance(0.6)):
-                continue
-            term = strategy(setting)
-            if term is not None:
-                named = dataclasses.replace(term, name=f"{kind}{again}" if again else "")
-                setting.earlier.append(named)
+    waiting = [kind for kind in kinds if not _joined(setting, kind)]
+    for kind in waiting:
+        _joined(setting, kind)
     return Contract(
         name=name,
         partners=partners,
@@ -70,6 +78,28 @@ def _contract(
         budgets=setting.budgets,
         terms=tuple(setting.earlier),
     )
+
+
+def _kinds(world: World, probability: float) -> list[str]:
+    """Choose kinds of term in any order, pools always and some kinds twice."""
+    always = {"pool", *(set(STRATEGIES) - BUILT_IN)}
+    kinds = [kind for kind in STRATEGIES if kind in always or world.chance(probability)]
+    kinds += [kind for kind in kinds if kind not in ONCE and world.chance(0.25)]
+    if world.chance(probability):
+        kinds.append("pool")
+    world.pick.shuffle(kinds)
+    return kinds
+
+
+def _joined(setting: Setting, kind: str) -> bool:
+    """Draw a term of a kind and let it join the contract, if there is room for one."""
+    term = STRATEGIES[kind](setting)
+    if term is None:
+        return False
+    taken = sum(other.kind == kind for other in setting.earlier)
+    name = f"{kind}-{taken + 1}" if taken else ""
+    setting.earlier.append(dataclasses.replace(term, name=name))
+    return True
 
 
 def _supported(world: World, lines: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -86,11 +116,13 @@ def _supported(world: World, lines: tuple[str, ...]) -> dict[str, tuple[str, ...
     return {"stranded-support": () if everything else some}
 
 
-def _budgets(world: World, lines: tuple[str, ...], supports: tuple[str, ...]) -> tuple[Budget, ...]:
-    """Choose a budget to be paid, one to hold outlay against, or both; support is in one."""
+def _budgets(
+    world: World, lines: tuple[str, ...], supports: tuple[str, ...], payable: bool
+) -> tuple[Budget, ...]:
+    """Choose a budget to hold outlay against, and perhaps one to be paid; support is in one."""
     found, free = [], list(supports)
     for name in ("paid", "target"):
-        if world.chance(0.2):
+        if name == "paid" and not payable:
             continue
         support = free.pop() if free and world.chance(0.5) else None
         found.append(_budget(world, name, lines, support))
@@ -98,19 +130,26 @@ def _budgets(world: World, lines: tuple[str, ...], supports: tuple[str, ...]) ->
 
 
 def _budget(world: World, name: str, lines: tuple[str, ...], support: str | None) -> Budget:
-    shape = world.pick.choice(["lines", "base", *["rate"] * bool(world.populations)])
+    shapes = ["lines", "unit_rate", "base", *["rate"] * bool(world.populations)]
+    shape = world.deck.deal("budget", shapes)
     fields: dict[str, Any] = {}
+    if world.maybe():
+        picked = st.lists(st.sampled_from(lines), min_size=1, unique=True)
+        fields["lines"] = tuple(world.draw(picked))
+    if shape == "unit_rate":
+        labels = {**world.labels, "line": fields.get("lines", lines)}
+        fields["unit_rate"] = given_value(
+            world.draw, declaration_of(Budget, shape), lambda: world.number(0, 3000), labels
+        )
+    if shape in ("rate", "unit_rate"):
+        fields["rebase"] = world.deck.deal("rebase", ["plan", "actual"])
     if shape == "base":
         fields["base"] = world.given(Budget, "base", 0, 2e6)
     elif shape == "rate":
         fields["rate"] = world.given(Budget, "rate", 0, 200)
-        fields["rebase"] = world.pick.choice(["plan", "actual"])
     for rate in ("growth", "inflation"):
         if world.maybe():
             fields[rate] = world.given(Budget, rate, -0.05, 0.1)
-    if world.maybe():
-        picked = st.lists(st.sampled_from(lines), min_size=1, unique=True)
-        fields["lines"] = tuple(world.draw(picked))
     if world.maybe():
         parameter = declaration_of(Budget, "other")
         labels = {**world.labels, "item": ("fund", "adjustment")}

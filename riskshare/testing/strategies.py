@@ -23,22 +23,26 @@ FAMILY = tuple(range(10))
 
 
 @st.composite
-def cases(draw: DrawFn, structures: tuple[int, ...] = FAMILY) -> Case:
+def cases(draw: DrawFn, structures: tuple[int, ...] = FAMILY, persons: bool = True) -> Case:
     """Draw a valid case.
 
     Parameters
     ----------
     structures
         Numbers of the structures to draw from. Cases of one number share their compiled kernels.
+    persons
+        Whether terms may need the cost of each person, as some structures have it. It is given and
+        never drawn, so such a case settles an experience and cannot be simulated.
 
     Returns
     -------
     Case
         One to four organisations, perhaps a pool account and `external`; one to three years, some
-        of them part-years; one to four lines; drivers, populations, changes and every kind of term.
+        of them part-years; one to four lines; drivers, populations, changes, quality scores; one or two
+        contracts of terms of any kind in any order.
     """
     number = draw(st.sampled_from(structures))
-    world = World(number, draw)
+    world = World(number, draw, persons)
     return world.case(contracts(world))
 
 

@@ -9,9 +9,10 @@ import hypothesis.strategies as st
 from hypothesis.strategies import DrawFn
 
 from riskshare.case import Case, Contract
-from riskshare.names import delivery_name
+from riskshare.names import delivery_name, other_name, quality_name
 from riskshare.parameters import Given, declaration_of
 from riskshare.system import (
+    AbstractIndex,
     Change,
     Correlation,
     CostBehaviour,
@@ -21,22 +22,28 @@ from riskshare.system import (
     Inflation,
     Line,
     Noise,
+    OtherPosition,
     Partner,
     Population,
     Released,
+    Rest,
+    Score,
     Step,
+    Targeting,
     Year,
 )
-from riskshare.testing.setting import given_value, shares
+from riskshare.testing.setting import Deck, given_value, shares
 
 
 class World:
-    """Builds one case: ``pick`` makes its structure, ``draw`` its numbers."""
+    """Builds one case: ``pick`` and ``deck`` make its structure, ``draw`` its numbers."""
 
-    def __init__(self, number: int, draw: DrawFn) -> None:
+    def __init__(self, number: int, draw: DrawFn, persons: bool = True) -> None:
         self.structure = number
         self.pick = random.Random(number)
+        self.deck = Deck(number)
         self.draw = draw
+        self.persons = persons and number % 5 == 4
         self.years = self._years(number % 3 + 1)
         self.organisations = ("payer", "acute", "council", "community")[: (4, 2, 3, 1)[number % 4]]
         self.pools = ("account",) if self.chance(0.6) and number % 4 != 3 else ()
@@ -67,6 +74,10 @@ class World:
             "outcome": ("gain", "loss"),
             "bound": ("10%", "90%"),
         }
+        offsets = self._offsets()
+        self.members_of_case = tuple(self._partner(name, offsets) for name in self.partners)
+        self.scored = tuple(p.name for p in self.members_of_case if p.quality is not None)
+        self.levied = tuple(p.name for p in self.members_of_case if p.turnover is not None)
 
     def case(self, contracts: tuple[Contract, ...]) -> Case:
         """Return the case with these contracts."""
@@ -75,13 +86,19 @@ class World:
         lines = tuple(self._line(name, drivers) for name in self.lines)
         changes = self._changes()
         deliveries = {delivery_name(change.name): change.delivery for change in changes}
-        indices = {driver.name: driver for driver in drivers} | deliveries
+        indices: dict[str, AbstractIndex] = {driver.name: driver for driver in drivers}
+        indices |= deliveries
+        for partner in self.members_of_case:
+            if partner.quality is not None:
+                indices[quality_name(partner.name)] = partner.quality
+            if partner.other_position is not None:
+                indices[other_name(partner.name)] = Rest.of(partner.other_position)
         return Case(
             name=f"structure-{self.structure}",
             currency="GBP",
             price_base=self.years[0].label,
             years=self.years,
-            partners=tuple(self._partner(name) for name in self.partners),
+            partners=self.members_of_case,
             members=members,
             inflation=tuple(
                 Inflation(name=name, rate=self.given(Inflation, "rate", -0.05, 0.1))
@@ -92,6 +109,7 @@ class World:
                 [n for n, index in indices.items() if not index.certain]
             ),
             residual_key=shares(self.draw, self.organisations) if self.residual else None,
+            deflator=self.given(Case, "deflator", -0.05, 0.1) if self.maybe() else None,
             lines=lines,
             changes=changes,
             contracts=contracts,
@@ -127,21 +145,54 @@ class World:
             made.append(Year(label=f"{first}/{last % 100}", start=start, end=end))
         return tuple(made)
 
-    def _partner(self, name: str) -> Partner:
+    def _offsets(self) -> dict[str, tuple[float, ...]]:
+        """Draw what organisations move between their targets by year; it sums to zero."""
+        moved = [
+            [1000.0 * self.draw(st.integers(-50, 50)) for _ in self.organisations[1:]]
+            for _ in self.years
+        ]
+        return {
+            name: tuple(row[i - 1] if i else -sum(row) for row in moved)
+            for i, name in enumerate(self.organisations)
+        }
+
+    def _partner(self, name: str, offsets: dict[str, tuple[float, ...]]) -> Partner:
         kinds = {"payer": "payer", "council": "council", "account": "pool", "external": "external"}
         fields: dict[str, Any] = {}
         if name in self.pools:
             fields["opening_balance"] = self.number(0, 1e5) if self.maybe() else None
-            fields["shortfall"] = self._shares_of_others() if self.chance(0.6) else None
+            fields["prorate"] = self.deck.deal("prorate", [None, "carry", None, "lapse"])
+            funded = fields["prorate"] is None and self.chance(0.6)
+            fields["shortfall"] = self._shares_of_others() if funded else None
             fields["release"] = self._shares_of_others() if self.chance(0.6) else None
+        if name in self.organisations:
+            fields["offset"] = offsets[name]
+            fields["duty"] = self.given(Partner, "duty", -1e6, 0) if self.maybe() else None
+            fields["opening_reserve"] = self.number(0, 1e6) if self.maybe() else None
+            fields["other_position"] = self._other() if self.chance(0.4) else None
+            fields["quality"] = self._quality() if self.chance(0.6) else None
         return Partner(
             name=name,
             kind=kinds.get(name, "provider"),  # type: ignore[arg-type]  # one of the kinds
             groups=("place",) if name in ("acute", "council") else (),
             target=self.given(Partner, "target", -1e5, 1e5),
-            turnover=self.given(Partner, "turnover", 0, 1e8) if self.maybe() else None,
+            turnover=self.given(Partner, "turnover", 1000, 1e8) if self.maybe() else None,
             **fields,
         )
+
+    def _other(self) -> OtherPosition:
+        process = self.draw(st.sampled_from(["constant", "ar1", "random-walk"]))
+        return OtherPosition(
+            mean=self.given(OtherPosition, "mean", -1e6, 1e6),
+            sd=0.0 if self.chance(0.3) else self.number(1, 1e6),
+            process=process,
+            persistence=self.number(-1, 1) if process == "ar1" else 0.0,
+        )
+
+    def _quality(self) -> Score:
+        if self.chance(0.4):
+            return Score(value=self.number(0, 1))
+        return Score(**self._index(certain=False))
 
     def _shares_of_others(self) -> dict[str, float]:
         return shares(self.draw, self.organisations + self.outside)
@@ -285,15 +336,34 @@ class World:
                     name=f"change-{i}",
                     owner=self.draw(st.sampled_from(self.organisations)),
                     source=source,
-                    size=self.given(Change, "size", 0, 0.5),
                     destination=self.draw(st.sampled_from((None, *others))),
                     substitution=self.given(Change, "substitution", 0, 2),
                     delivery=Delivery(**self._index(self.chance(0.3)), influence=self._influence()),
                     delay=delay,
                     running_cost=self.given(Change, "running_cost", 0, 1e5),
+                    claims=self._claims(),
+                    recurrent=not self.chance(0.3),
+                    **self._size(),
                 )
             )
         return tuple(made)
+
+    def _size(self) -> dict[str, Any]:
+        """Draw a size, or a targeting that makes one: at most half of the line."""
+        if self.maybe():
+            return {"size": self.given(Change, "size", 0, 0.5)}
+        targeting = Targeting(
+            activity_share=self.number(0, 0.8),
+            reach=self.given(Targeting, "reach", 0, 0.3),
+            effect=self.number(0, 0.6),
+            decay=self.number(0, 1) if self.maybe() else 0.0,
+            saturation=self.number(0.05, 1) if self.maybe() else None,
+            regression=self.number(0, 1) if self.maybe() else 0.0,
+        )
+        return {"targeting": targeting}
+
+    def _claims(self) -> dict[str, float]:
+        return {name: self.number(0, 1e6) for name in self.organisations if self.maybe()}
 
     def _correlations(self, indices: list[str]) -> tuple[Correlation, ...]:
         """Correlate neighbours, so weakly that the matrix is positive definite."""

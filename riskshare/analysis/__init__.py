@@ -1,0 +1,1 @@
+"""What a contract does when it is looked at whole: the contract check."""
