@@ -7,13 +7,16 @@ Example
 >>> outcomes = rs.simulate(case, samples=4096, seed=1)
 >>> table = rs.summarise(outcomes)
 >>> sorted(outcomes.sizes)[:3]
-['line', 'partner', 'partner_group']
+['change', 'line', 'partner']
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from riskshare.analysis.check import check as check
+    from riskshare.analysis.findings import Check as Check
+    from riskshare.analysis.findings import Finding as Finding
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
     from riskshare.contract.budget import Budget as Budget
@@ -79,6 +82,8 @@ if TYPE_CHECKING:
     from riskshare.system import Year as Year
 
 _HOME = {
+    "riskshare.analysis.check": ("check",),
+    "riskshare.analysis.findings": ("Check", "Finding"),
     "riskshare.case": ("Case", "Contract"),
     "riskshare.contract.budget": ("Budget",),
     "riskshare.contract.marginal": (

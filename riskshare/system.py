@@ -150,6 +150,9 @@ class Partner(Declared):
     prorate
         Of pool accounts: claims are scaled to what there is; what is unpaid is carried
         (``carry``, with first call on later years) or lapses (``lapse``).
+    uncommitted
+        Of pool accounts: money for schemes that are cut, by who holds it, before a shortfall is
+        funded.
     """
 
     name: str
@@ -166,6 +169,9 @@ class Partner(Declared):
     opening_balance: Annotated[Given, Parameter("money", by_year=False)] = None
     shortfall: Annotated[Given, _SHARE_OF_ACCOUNT] = None
     prorate: Literal["carry", "lapse"] | None = None
+    uncommitted: Annotated[
+        Given, Parameter("money per year", axes=("partner",), fill=0.0, lower=0.0)
+    ] = None
     release: Annotated[Given, _SHARE_OF_ACCOUNT] = None
 
 

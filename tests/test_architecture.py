@@ -19,6 +19,7 @@ ROWS = (
     ("outcomes",),
     ("run",),
     ("statistics", "summary"),
+    ("analysis",),
     ("fitting", "files"),
     ("report", "cases", "testing"),
     ("cli", "__main__", "__init__"),

@@ -5,7 +5,7 @@ A curve's parameter is a multiple of plan (1 is plan), a quality score, or money
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -187,7 +187,7 @@ def _persons(probe: Probe) -> Iterator[Curve]:
     for name in probe.persons:
         term = probe.declared[name]
         place = probe.terms.index(name)
-        bound = probe.bound.numbers.yearly.terms[place].term
+        bound: Any = probe.bound.numbers.yearly.terms[place].term
         if isinstance(term, StopLoss):
             given = (term.attachment, "attachment") if term.limit is None else (term.limit, "limit")
             most = np.max(expand(given[0], declaration_of(StopLoss, given[1]), probe.labels))
@@ -211,8 +211,7 @@ def said(probe: Probe, curve: Curve, at: float, year: int) -> str:
     if curve.kind == "line":
         row = curve.rows[0]
         activity = float(curve.at(np.array([at]))["activity"][year, row, 0])
-        unit = next(line.unit for line in probe.case.lines if line.name == curve.name)
-        return f"{100 * at:.2f} % of plan of {curve.name} ({activity:,.1f} {unit}s, {label})"
+        return f"{100 * at:.2f} % of plan of {curve.name} (activity {activity:,.1f}, {label})"
     if curve.kind == "quality":
         return f"a score of {at:.4f} of {curve.name} ({label})"
     if curve.kind == "person":

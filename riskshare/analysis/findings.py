@@ -104,9 +104,7 @@ class Check:
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
     """Return findings by severity, then topic, each once."""
     once = dict.fromkeys(findings)
-    return tuple(
-        sorted(once, key=lambda f: (SEVERITIES.index(f.severity), TOPICS.index(f.topic)))
-    )
+    return tuple(sorted(once, key=lambda f: (SEVERITIES.index(f.severity), TOPICS.index(f.topic))))
 
 
 def money(currency: str, amount: float) -> str:

@@ -146,9 +146,7 @@ class Probe:
 
     def drawn(self, samples: int, seed: int) -> dict[str, Numbers]:
         """Draw what may happen; nothing is known of single persons."""
-        found = draw(
-            self.case, samples=min(samples, self.most), seed=seed, precision="float64"
-        )
+        found = draw(self.case, samples=min(samples, self.most), seed=seed, precision="float64")
         values = {
             name: np.asarray(found[name].values, np.float64) for name in self.plan if name in found
         }
@@ -173,7 +171,9 @@ class Probe:
             cash=found.cash.values if "cash" in found else None,
         )
 
-    def settle_parts(self, parts: Sequence[tuple[Values, int]], case: Case | None = None) -> Settled:
+    def settle_parts(
+        self, parts: Sequence[tuple[Values, int]], case: Case | None = None
+    ) -> Settled:
         """Settle experience given in parts, as `values` takes them."""
         return self.settle(self.values(parts), case)
 

@@ -57,7 +57,7 @@ def with_last(term: Any, active: Numbers) -> Any:
     """Return a bound term that knows the last year in which its contract holds, where it asks."""
     if "last" not in {info.name for info in fields_of(type(term))}:
         return term
-    return dataclasses.replace(term, last=_last(active))
+    return dataclasses.replace(term, last=_last(active * term.in_force))
 
 
 def _last(active: Numbers) -> Numbers:
@@ -79,6 +79,7 @@ def _accounts(case: Case, labels: Labels) -> list[tuple[str, BoundTerm]]:
             opening_balance=np.full(years, float(partner.opening_balance or 0.0)),
             prorate=partner.prorate,
             in_force=np.ones(years),
+            uncommitted=declared(partner, "uncommitted", labels),
             shortfall=declared(partner, "shortfall", labels),
             release=declared(partner, "release", labels),
             last=last,

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from riskshare.checks.contracts import check_contract, check_overlap
+from riskshare.checks.contracts import check_contract, check_funds, check_overlap
 from riskshare.checks.given import Findings, Scope, check_declared
 from riskshare.checks.system import (
     check_accounts,
@@ -77,6 +77,7 @@ def check_case(case: "Case") -> None:
     for contract in case.contracts:
         found.attempt(check_contract, case, contract, scope)
     found.attempt(check_overlap, case)
+    found.attempt(check_funds, case)
     found.attempt(check_notes, case)
     if found.problems:
         raise CaseError(found.problems, case.origin.path)

@@ -363,3 +363,43 @@ def check_overlap(case: "Case", found: Findings) -> None:
                         f"{path}.lines", f"support paid twice: {other} supports {line!r} already"
                     )
                 taken |= {(line, year): path for year in years}
+
+
+def check_funds(case: "Case", found: Findings) -> None:
+    """A pool account is not drawn before anything fills it, unless its closing makes it whole."""
+    for partner in case.partners:
+        whole = (partner.opening_balance, partner.shortfall, partner.prorate, partner.uncommitted)
+        if partner.kind != "pool" or any(part for part in whole):
+            continue
+        running = [(c, t) for c in case.contracts for t in c.terms]
+        running.sort(key=lambda pair: PHASES.index(pair[1].runs_in))
+        for contract, term in running:
+            if _fills(case, contract, term, partner.name):
+                break
+            if _draws(case, contract, term, partner.name):
+                found.add(
+                    f"{contract.name}.{term.label}",
+                    f"draws {partner.name!r} before any term has paid into it; give the account an "
+                    "opening_balance, a shortfall key or prorate, or fill it first",
+                )
+                break
+
+
+def _fills(case: "Case", contract: "Contract", term: AbstractTerm, account: str) -> bool:
+    """Whether a term may pay into an account."""
+    if isinstance(term, Pool):
+        keys = (term.share, term.loss_share, term.weights, term.people)
+        named = any(isinstance(key, Mapping) and key.get(account) for key in keys)
+        among = account in (term.between or ()) or account == term.taker
+        return named or among or term.holder == account or term.key == "contribution"
+    return getattr(term, "to", None) == account
+
+
+def _draws(case: "Case", contract: "Contract", term: AbstractTerm, account: str) -> bool:
+    """Whether a term pays out of an account."""
+    if getattr(term, "from_", None) == account:
+        return True
+    lines = getattr(term, "lines", None) or case.scope_lines(contract)
+    by_line = hasattr(term, "lines") and getattr(term, "from_", None) is None
+    paid_by = {line.payer for line in case.lines if line.name in lines}
+    return by_line and not isinstance(term, Pool) and account in paid_by

@@ -69,7 +69,7 @@ def _paid(term: AbstractTerm, labels: Labels) -> Any:
 
 def _sliced(node: Any, labels: Labels) -> Any:
     """Return a declared object with its numbers as arrays of the first year."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for info in fields_of(type(node)):
         value = getattr(node, info.name)
         if value is None:

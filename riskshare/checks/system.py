@@ -74,13 +74,18 @@ def check_partners(case: "Case", found: Findings) -> None:
                 f"{path}.groups", f"the group {SYSTEM!r} is made for every case; leave it out"
             )
         if partner.kind != "pool" and found.clean(f"{path}.kind"):
-            for name in ("opening_balance", "shortfall", "release", "prorate"):
+            for name in ("opening_balance", "shortfall", "release", "prorate", "uncommitted"):
                 if getattr(partner, name) is not None:
                     found.add(f"{path}.{name}", 'only a partner of kind "pool" has one')
         if partner.prorate is not None and partner.shortfall is not None:
             found.add(
                 f"{path}.prorate",
                 "claims are scaled to what the account holds, so it has no shortfall; give one",
+            )
+        if partner.prorate is not None and partner.uncommitted is not None:
+            found.add(
+                f"{path}.uncommitted",
+                "is cut where an account falls short; one that scales its claims never does",
             )
         if partner.kind in ("pool", "external"):
             for name in ("other_position", "opening_reserve", "duty", "quality"):

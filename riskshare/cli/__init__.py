@@ -1,4 +1,4 @@
-"""The command line: ``riskshare cases | run | settle``.
+"""The command line: ``riskshare cases | run | settle | check``.
 
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
@@ -47,6 +47,12 @@ def run(
     samples: Annotated[int, typer.Option(help="How many samples; rounded up for Sobol'.")] = 65_536,
     seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
     sampler: Annotated[str, typer.Option(help="sobol or pseudo-random.")] = "sobol",
+    discount_rate: Annotated[
+        float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
+    ] = None,
+    prices: Annotated[
+        str, typer.Option(help="nominal, or real: in prices of the case's price base.")
+    ] = "nominal",
     out: OutOption = None,
 ) -> None:
     """Simulate a case and print how each partner's result is distributed."""
@@ -59,7 +65,7 @@ def run(
         outcomes = rs.simulate(
             loaded, samples=samples, seed=seed, sampler=sampler, progress=progress
         )
-    table = rs.summarise(outcomes)
+    table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
     print_distribution(_screen(), loaded, table)
     if out is not None:
         from riskshare.files.results import write_run
@@ -115,6 +121,26 @@ def settle(
 
         for path in write_settlement(out, result):
             typer.echo(f"wrote {path}")
+
+
+@app.command()
+def check(
+    case: CaseArgument,
+    samples: Annotated[int, typer.Option(help="Draws from which probabilities come.")] = 16_384,
+    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    span: Annotated[
+        float, typer.Option(help="How far around plan to look, as a share of plan.")
+    ] = 0.5,
+) -> None:
+    """Check what the contracts of a case do; the exit status is 1 where there is an error."""
+    import riskshare as rs
+    from riskshare.report.check import print_check
+
+    loaded = rs.load_case(case)
+    found = rs.check(loaded, samples=samples, seed=seed, span=span)
+    print_check(_screen(), loaded, found)
+    if not found.passed:
+        raise typer.Exit(1)
 
 
 def _screen() -> "Console":

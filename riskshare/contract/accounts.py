@@ -24,7 +24,8 @@ class AccountClose(AbstractTerm):
     ``balance = opening + postings so far``. With ``prorate`` the account pays no more than it has
     (M25): what it was to pay is scaled by ``min(1, held / claims)`` and partners hand the rest
     back; the rest lapses, or is carried and has first call on later years. Otherwise a balance
-    below zero is made up by ``shortfall``. What is left at the end of the last year goes to
+    below zero is made up first by cutting ``uncommitted`` schemes, whose money comes back in
+    proportion, then by ``shortfall``. What is left at the end of the last year goes to
     ``release``, where there is one.
     """
 
@@ -34,6 +35,7 @@ class AccountClose(AbstractTerm):
     account: Partner
     opening_balance: Annotated[Given, Parameter("money")] = 0.0
     prorate: Literal["carry", "lapse"] | None = None
+    uncommitted: Annotated[Given, Parameter("money per year", axes=("partner",))] = None
     shortfall: Annotated[Given, Parameter("share", axes=("partner",))] = None
     release: Annotated[Given, Parameter("share", axes=("partner",))] = None
     last: Annotated[Any, Parameter("flag", derived=True)] = 0.0
@@ -57,7 +59,7 @@ class AccountClose(AbstractTerm):
         entries = tuple(ledger.entries)
         balance = state["balance"] + ledger.net(entries, self.account)
         year.note("brought forward", amount=state["balance"])
-        year.note("balance before closing", amount=balance)
+        year.note("postings of the year", amount=balance - state["balance"])
         moved = []
         after: dict[str, Array] = {}
         if self.prorate is not None:
@@ -70,6 +72,13 @@ class AccountClose(AbstractTerm):
                 after["unpaid"] = unpaid
                 year.note("old claims paid", amount=-paid_late)
                 year.note("claims carried", quantity=unpaid)
+        if self.uncommitted is not None:
+            most = self.uncommitted.sum()
+            cut = jnp.minimum(positive(-balance), most)
+            cuts = self.uncommitted[:, None] * ratio(cut, most * jnp.ones_like(cut))
+            year.note("uncommitted schemes cut", quantity=self.uncommitted, amount=cuts)
+            moved.append(from_each(cuts, self.account))
+            balance = balance + cut
         if self.shortfall is not None:
             short = jnp.maximum(-balance, 0)
             year.note("shortfall", amount=short)

@@ -50,7 +50,7 @@ def within(amounts: Array, shares: Array, maximum: Array) -> Array:
     for _ in range(len(amounts)):
         over = jnp.maximum(held - maximum, 0).sum(0)
         held = jnp.minimum(held, maximum)
-        room = shares * (held < maximum)
+        room = jnp.where(held < maximum, shares, 0)
         held = held + over * ratio(room, room.sum(0))
     return jnp.minimum(held, maximum) * sign
 

@@ -195,8 +195,12 @@ class MarginalRate(AbstractTerm):
             rate = broken * pick(glass.rate)
             note("break glass", quantity=broken * size, beyond=threshold, rate=rate, amount=instead)
             return usual + broken * (pick(glass.rate) * size - usual)
+
+        def record(step: str, **figures: Any) -> None:
+            note("break-glass band" if figures["beyond"] is threshold else step, **figures)
+
         # the threshold lies beyond every band's edge, so the last band ends where the glass breaks
-        return bands(size, [*edges, threshold], [*rates, pick(glass.rate)], note=note)
+        return bands(size, [*edges, threshold], [*rates, pick(glass.rate)], note=record)
 
 
 @term

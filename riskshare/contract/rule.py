@@ -6,7 +6,7 @@ The order is part of the contract. For a result D (gain positive) against a budg
 2. base: all of D (``first-dollar``), or what lies beyond the threshold (``excess-only``);
 3. caps on the base (``before-share``);
 4. share: a rate, or a rate for each band; quality scales it;
-5. scalar (sequestration);
+5. caps on the share (``before-scalar``), and the scalar (sequestration);
 6. caps on the payment (``after-share``);
 7. relief.
 """
@@ -85,16 +85,22 @@ class Cap(Declared):
     Parameters
     ----------
     limit
-        As a share of what ``of`` says.
+        As a share of what ``of`` says; an outcome left out has none (10 times it).
     of
         ``budget``; or ``revenue``, with the amount of it.
     applies
-        ``before-share``: to the result that is then shared; ``after-share``: to the payment.
+        ``before-share``: to the result that is then shared; ``before-scalar``: to the share of it,
+        before a scalar; ``after-share``: to the payment.
     """
 
-    limit: Annotated[Given, Parameter("share", axes=("outcome",), lower=0.0, upper=10.0, base="of")]
+    limit: Annotated[
+        Given,
+        Parameter("share", axes=("outcome",), fill=10.0, lower=0.0, upper=10.0, base="of"),
+    ]
     of: Annotated[Literal["budget", "revenue"] | None, Choice()] = None
-    applies: Annotated[Literal["before-share", "after-share"] | None, Choice()] = None
+    applies: Annotated[Literal["before-share", "before-scalar", "after-share"] | None, Choice()] = (
+        None
+    )
     revenue: Annotated[Given, Parameter("money per year", lower=0.0)] = None
 
 
@@ -103,7 +109,9 @@ class Cap(Declared):
 class Quality(Declared):
     """How a partner's quality score, from 0 to 1, changes what is shared.
 
-    ``gain rate = rate x (1 - weight + weight x score)``, and nothing below the ``standard``;
+    A score below the ``standard`` counts as 0, and no gain is shared.
+
+    ``gain rate = rate x (1 - weight + weight x score)``;
     ``loss rate = rate of loss - offset x rate of gain x score``, within floor and ceiling;
     ``budget x (1 - withhold x (1 - score))``. Gains may ignore the score where losses use it.
     """
@@ -166,12 +174,14 @@ class Rule:
         quality = self.quality
         if quality is None or score is None:
             return gain, loss
+        passed = jnp.ones_like(score)
+        if quality.standard is not None:
+            passed = reached(score - quality.standard)
+        counted = score * passed
         gain = jnp.ones_like(score) if gain is None else gain
         loss = jnp.ones_like(score) if loss is None else loss
-        scaled = gain * (1 - quality.weight + quality.weight * score)
-        if quality.standard is not None:
-            scaled = scaled * reached(score - quality.standard)
-        loss = jnp.clip(loss - quality.offset * gain * score, quality.floor, quality.ceiling)
+        scaled = passed * gain * (1 - quality.weight + quality.weight * counted)
+        loss = jnp.clip(loss - quality.offset * gain * counted, quality.floor, quality.ceiling)
         note("quality score", quantity=score)
         note("gain rate by quality", rate=scaled)
         note("loss rate by quality", rate=loss)
@@ -189,7 +199,9 @@ class Rule:
         part: Any = None
         if self.gate is not None:
             threshold = self._threshold(outcome, members)
-            passed = reached(ratio(size, budget) - threshold)
+            # a result of just the threshold passes, whatever the last bits of the budget are
+            dust = 16 * jnp.finfo(size.dtype).eps
+            passed = reached(ratio(size, budget) - threshold + dust)
             if self.gate.missed is None:
                 part = passed
             else:
@@ -218,6 +230,7 @@ class Rule:
         if part is not None:
             note("gate missed", quantity=(1 - part) * amount, amount=(part - 1) * amount)
             amount = part * amount
+        amount = self._capped(outcome, amount, budget, "before-scalar", note)
         if self.scalar is not None:
             scalar = self.scalar[outcome]
             note("scalar", quantity=amount, rate=scalar, amount=(scalar - 1) * amount)
@@ -269,6 +282,8 @@ def rule_problems(
             f"partners.{quality.partner}.quality is missing: a term uses its score; give the "
             "partner a quality with a value or a law",
         )
+    if gate_ is not None and gate_.reading == "excess-only" and gate_.missed is not None:
+        yield "gate.missed", "means nothing where only the excess counts; leave it out"
     for i, cap in enumerate(caps):
         if (cap.of == "revenue") != (cap.revenue is not None) and cap.of is not None:
             yield f"caps[{i}].revenue", 'goes with of = "revenue", and it needs one: money per year'

@@ -242,6 +242,12 @@ class Pool(AbstractTerm):
                     'goes with benchmark = "untruncated", and it needs one: what the budget holds '
                     "above the limit",
                 )
+        if self.period != "year" and self.key in ("influence", "conditional-mean"):
+            yield (
+                "period",
+                f"found {self.period!r}; accepted with key = {self.key!r}: year, for drivers are "
+                "those of one year",
+            )
         if self.rebasing is not None and self.rebasing.lag < 1:
             yield "rebasing.lag", f"found {self.rebasing.lag}; accepted: at least 1 year"
 
@@ -289,7 +295,9 @@ class Pool(AbstractTerm):
         score = None if self.quality is None else jnp.ones_like(deviation[0])
         rule = self._rule()
         if self.gate is not None and self.gate.scale is not None:
-            rule = dataclasses.replace(rule, gate=dataclasses.replace(self.gate, scale=None))
+            return None  # it takes the number of members
+        caps = (dataclasses.replace(cap, revenue=base[0]) for cap in self.caps)
+        rule = dataclasses.replace(rule, caps=tuple(caps))
         return rule.shared(deviation[0], base[0], None, score, _quiet)[None]
 
     def needs(self) -> frozenset[str]:
@@ -314,7 +322,8 @@ class Pool(AbstractTerm):
         zero = jnp.zeros_like(like[0])
         state: dict[str, Any] = {}
         if self.period != "year":
-            state |= {"result": zero, "budget": zero, "shared": zero}
+            state |= {"result": zero, "budget": zero, "gain": zero, "loss": zero}
+            state |= {f"revenue {i}": zero for i in self._of_revenue()}
         if self.rebasing is not None:
             past = jnp.zeros((self.rebasing.lag, *zero.shape), zero.dtype)
             state |= {"spend": past, "years": zero}
@@ -324,9 +333,10 @@ class Pool(AbstractTerm):
         self, year: YearView, ledger: Ledger, state: State
     ) -> tuple[tuple[Transfer, ...], State]:
         """Share the result."""
-        after = dict(state)
-        budget, spend = self._budget(year, state), self._spend(year, ledger)
+        after, caps = dict(state), self.caps
+        budget = self._budget(year, state)
         year.note("budget", amount=budget)
+        spend = self._spend(year, ledger)
         year.note("spend", amount=spend)
         result = budget - spend
         year.note("result", amount=result)
@@ -334,21 +344,33 @@ class Pool(AbstractTerm):
             result, budget = state["result"] + result, state["budget"] + budget
             after |= {"result": result, "budget": budget}
             year.note("result to date", amount=result)
-        shared = self._rule().shared(result, budget, year.members, self._score(year), year.note)
-        if self.period == "to-date":
-            year.note("shared before", amount=-state["shared"])
-            shared = shared - state["shared"]
+            for i in self._of_revenue():
+                revenue = state[f"revenue {i}"] + self.caps[i].revenue
+                after[f"revenue {i}"] = revenue
+                cap = dataclasses.replace(self.caps[i], revenue=revenue)
+                caps = (*caps[:i], cap, *caps[i + 1 :])
+        rule = dataclasses.replace(self._rule(), caps=caps)
+        shared = rule.shared(result, budget, year.members, self._score(year), year.note)
         if self.period == "term":
             year.note("settled in the last year", rate=self.last, amount=(self.last - 1) * shared)
             shared = self.last * shared
+        gain, loss = jnp.maximum(shared, 0), jnp.minimum(shared, 0)
         if self.period != "year":
-            after["shared"] = state["shared"] + shared
+            year.note("shared before", amount=-(state["gain"] + state["loss"]))
+            after |= {"gain": gain, "loss": loss}
+            gain, loss = gain - state["gain"], loss - state["loss"]
+            shared = gain + loss
         year.note("shared", amount=shared)
         if self.rebasing is not None:
             kept = spend + self.rebasing.savings_adjustment * positive(shared)
-            recent = jnp.concatenate([(kept / year.fraction)[None], state["spend"][:-1]])
+            grown = state["spend"][:-1] * (1 + self.rebasing.growth)
+            recent = jnp.concatenate([(kept / year.fraction)[None], grown])
             after |= {"spend": recent, "years": state["years"] + 1}
-        return self._transfers(shared, year, ledger), after
+        return self._transfers(gain, loss, year, ledger), after
+
+    def _of_revenue(self) -> tuple[int, ...]:
+        """Return the caps that are shares of a revenue."""
+        return tuple(i for i, cap in enumerate(self.caps) if cap.of == "revenue")
 
     def _rule(self) -> Rule:
         return Rule(
@@ -372,9 +394,14 @@ class Pool(AbstractTerm):
     def _budget(self, year: YearView, state: State) -> Float[Array, " sample"]:
         budget = self.budget.amount(year)
         year.note("agreed budget", quantity=budget)
+        if self.truncation is not None and self.truncation.expected_excess is not None:
+            # before rebasing, whose spend is truncated already
+            above = self.truncation.expected_excess
+            year.note("expected excess", rate=above, amount=-above * budget)
+            budget = budget * (1 - above)
         rebasing = self.rebasing
         if rebasing is not None:
-            grown = state["spend"][-1] * year.fraction * (1 + rebasing.growth) ** rebasing.lag
+            grown = state["spend"][-1] * year.fraction * (1 + rebasing.growth)
             rebased = (1 - rebasing.weight) * budget + rebasing.weight * grown
             if rebasing.direction == "down-only":
                 rebased = jnp.minimum(budget, rebased)
@@ -391,10 +418,6 @@ class Pool(AbstractTerm):
             lost = self.quality.withhold * (1 - score)
             year.note("withheld for quality", quantity=score, rate=lost, amount=-lost * budget)
             budget = budget * (1 - self.quality.withhold * (1 - score))
-        if self.truncation is not None and self.truncation.expected_excess is not None:
-            above = self.truncation.expected_excess
-            year.note("expected excess", rate=above, amount=-above * budget)
-            budget = budget * (1 - self.truncation.expected_excess)
         return budget
 
     def _spend(self, year: YearView, ledger: Ledger) -> Float[Array, " sample"]:
@@ -409,7 +432,8 @@ class Pool(AbstractTerm):
             year.note("value of lines", amount=rows(year.value, self.value_of))
             spend = rows(year.value, self.value_of).sum(0)
         if self.truncation is not None and year.person_cost is not None:
-            person = rows(year.person_cost, self.lines).sum(0)
+            spent_on = self.cost_of or self.value_of or self.lines
+            person = rows(year.person_cost, spent_on).sum(0)
             excess = positive(person - self.truncation.at).sum(0)
             year.note("truncation", beyond=self.truncation.at, amount=-excess)
             spend = spend - excess
@@ -420,11 +444,17 @@ class Pool(AbstractTerm):
         return spend
 
     def _transfers(
-        self, shared: Float[Array, " sample"], year: YearView, ledger: Ledger
+        self,
+        gain: Float[Array, " sample"],
+        loss: Float[Array, " sample"],
+        year: YearView,
+        ledger: Ledger,
     ) -> tuple[Transfer, ...]:
-        """Move the members' parts from the holder."""
+        """Move the members' parts of a gain and of a loss (not positive) from the holder."""
+        shared = gain + loss
         if self.key == "influence":
             effects = year.split(self.lines).controlled()
+            year.note("effect", quantity=effects)
             key = year.residual_key
             everyone = jnp.broadcast_to(key[:, None], (len(key), len(effects)))
             by_driver = Transfer(effects, everyone, year.influence, "index")
@@ -435,11 +465,12 @@ class Pool(AbstractTerm):
         if direct and self.loss_share is None:
             return (single(shared, self.share, self.holder),)
         if direct:
-            gain = single(jnp.maximum(shared, 0), self.share, self.holder)
-            loss = single(jnp.minimum(shared, 0), self.loss_share, self.holder)
-            return gain, loss
+            of_loss = single(loss, self.loss_share, self.holder)
+            return single(gain, self.share, self.holder), of_loss
         shares = self._shares(shared, year, ledger)
         amounts = shares * shared
+        if self.loss_share is not None:
+            amounts = self.share[:, None] * gain + self.loss_share[:, None] * loss
         year.note("key", rate=shares, amount=amounts)
         if self.maximum is not None:
             wanted, most = amounts, self.maximum[:, None]

@@ -169,7 +169,9 @@ class Reader:
             at = f"{contract}.{name}" if isinstance(name, str) and name else path
             what = "missing" if kind is None else f"found {_words(kind)}"
             hint = (
-                suggest(kind, tuple(TERMS)) if kind is not None else f"accepted: {', '.join(TERMS)}"
+                suggest(kind, sorted(TERMS))
+                if kind is not None
+                else f"accepted: {', '.join(sorted(TERMS))}"
             )
             self.add(f"{at}.kind", f"{what}; {hint}")
             self.unsure |= {label, *difflib.get_close_matches(str(kind), TERMS, n=1)}

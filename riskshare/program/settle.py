@@ -83,7 +83,13 @@ def settle_year(
     lasting, late = jnp.zeros_like(cost), jnp.zeros_like(cost)
     for name, slot in zip(structure.term_names, yearly.terms, strict=True):
         seen = view if per_unit is None else replace(view, note=_recorder(notes, name))
-        transfers, states[name] = slot.term.settle(seen, ledger, carried.terms[name])
+        before = carried.terms[name]
+        transfers, after = slot.term.settle(seen, ledger, before)
+        # a year in which the contract does not hold leaves what the term carries as it is
+        holds = slot.active * slot.term.in_force > 0
+        states[name] = jax.tree.map(
+            lambda new, old, on=holds: jnp.where(on, new, old), after, before
+        )
         transfers = tuple(replace(t, amount=t.amount * slot.term.in_force) for t in transfers)
         posting = _posting(slot, view, transfers, per_unit)
         if per_unit is not None:

@@ -35,8 +35,11 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
     unit = readable(case.currency, table.position_quantile.values.ravel())
     console.print(Text(case.title or case.name, style="bold"))
     how = "quasi-random (Sobol')" if attrs["sampler"] == "sobol" else "pseudo-random"
+    money = "in real terms" if attrs.get("prices") == "real" else "nominal"
+    if attrs.get("discount_rate"):
+        money += f", all years discounted at {100 * attrs['discount_rate']:g} %"
     console.print(
-        f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; {unit.unit}, nominal. "
+        f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; {unit.unit}, {money}. "
         "Position: what a partner receives, less what it pays and what its activity costs."
     )
     if case.description:

@@ -34,6 +34,31 @@ class MoneyFormat:
         lead = "-" if text.startswith("-") else ""
         return f"{lead}{self.sign}{text.removeprefix('-')}{self.suffix}"
 
+    def signed(self, amount: float) -> str:
+        """Return an amount in the unit with its sign: ``+1,234.50``; nothing has none."""
+        text = self.plain(amount)
+        return f"+{text}" if amount > 0 and text.strip("0.,") else text
+
+    def price(self, amount: float) -> str:
+        """Return money for one unit of activity; a price may have more decimals than money."""
+        finer = MoneyFormat(self.sign, self.scale, self.suffix, self.places + 4)
+        whole, _, decimals_ = finer.plain(amount).partition(".")
+        shown = decimals_.rstrip("0").ljust(self.places, "0")
+        return f"{whole}.{shown}" if shown else whole
+
+
+def number(value: float, places: int = 4) -> str:
+    """Return a count or an index, without decimals it does not have: ``32,000``, ``1.02``."""
+    if math.isnan(value):
+        return "-"
+    text = f"{value:,.{places}f}".rstrip("0").rstrip(".") if places else f"{value:,.0f}"
+    return "0" if text == "-0" else text
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage: ``30 %``, ``1.25 %``."""
+    return f"{number(100 * share)} %"
+
 
 def readable(currency: str, amounts: Iterable[float]) -> MoneyFormat:
     """Return the unit in which amounts of a currency are best read together."""

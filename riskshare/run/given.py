@@ -192,6 +192,8 @@ def _missing_cells(
 
 def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Problem]) -> None:
     for name, values in arrays.items():
+        if name == "quality":
+            _check_scores(case, values, problems)
         rows, years = _rows(case, _AXIS[name]), case.labels()["year"]
         if name in _SIGNED:
             continue
@@ -203,6 +205,20 @@ def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Pr
                     f"found {worst:g}; accepted: a finite number of at least 0",
                 )
             )
+
+
+def _check_scores(case: Case, values: NDArray[Any], problems: list[Problem]) -> None:
+    """Note quality scores above 1, which people write as percentages by mistake."""
+    partners, years = case.labels()["partner"], case.labels()["year"]
+    for y, i in np.argwhere((values > 1).any(-1)):
+        worst = float(np.nanmax(values[y, i]))
+        hint = f"; did you mean {worst / 100:g}?" if worst <= 100 else ""
+        problems.append(
+            Problem(
+                f"quality[{partners[i]}, {years[y]}]",
+                f"found {worst:g}; accepted: a score from 0 to 1{hint}",
+            )
+        )
 
 
 def _check_given_cost(

@@ -89,6 +89,9 @@ def _named(case: Case, key: NDArray[Any]) -> str:
     return ", ".join(f"{name} {100 * share:.4g} %" for name, share in shares)
 
 
+EFFECT = "effect"
+"""The step in which an influence pool states what each index did to the value of its lines."""
+
 FIGURES = ("quantity", "beyond", "rate", "amount")
 """What a step of the working may state: a quantity, a threshold, a rate, and money."""
 
@@ -112,7 +115,8 @@ def with_working(
         term, _, rule = key.split("|", 2)
         figures = {name: _by_part(np.asarray(value)[settled]) for name, value in notes[key].items()}
         size = max(value.shape[1] for value in figures.values())
-        for k, part in enumerate(_parts(case, slots[term].term, rule, size, term in by_line)):
+        named = _parts(case, bound, slots[term].term, rule, size, term in by_line)
+        for k, part in enumerate(named):
             rows = [
                 figures[name][:, min(k, figures[name].shape[1] - 1)]
                 if name in figures
@@ -142,8 +146,10 @@ def _parts_of(result: xr.Dataset) -> Iterator[tuple[Any, Any]]:
     return zip(result.transfer_term.values, result.transfer_part.values, strict=True)
 
 
-def _parts(case: Case, term: Any, rule: str, size: int, by_line: bool) -> list[str]:
+def _parts(case: Case, bound: Bound, term: Any, rule: str, size: int, by_line: bool) -> list[str]:
     """Return what the rows of a step are: lines of the term, partners, or one for all."""
+    if rule == EFFECT and isinstance(term, Pool):
+        return _items(case, bound, term, "index")
     own = {"cost of lines": "cost_of", "value of lines": "value_of"}.get(rule)
     if own is not None and isinstance(term, Pool):
         return [case.lines[i].name for i in getattr(term, own)]

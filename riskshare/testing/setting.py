@@ -28,7 +28,7 @@ class Deck:
         self.number = number
         self.dealt: Counter[str] = Counter()
 
-    def deal(self, what: str, words: Sequence[str]) -> str:
+    def deal(self, what: str, words: Sequence[Any]) -> Any:
         """Return the next word for a choice; the structure's number says where the turn begins."""
         at = 3 * self.number + self.number // 3 + self.dealt[what]
         self.dealt[what] += 1
@@ -74,7 +74,7 @@ class Setting:
         """Draw something that the compiled program does not depend on."""
         return self.draw(st.booleans())
 
-    def deal(self, what: str, words: Sequence[str]) -> Any:
+    def deal(self, what: str, words: Sequence[Any]) -> Any:
         """Choose the next of some words, a part of the structure."""
         return self.deck.deal(what, words)
 

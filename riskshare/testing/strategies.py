@@ -15,6 +15,10 @@ from hypothesis.strategies import DrawFn
 
 from riskshare.bind import bind
 from riskshare.case import Case
+from riskshare.contract.protection import StopLoss
+from riskshare.contract.term import AbstractTerm
+from riskshare.parameters import declaration_of, expand
+from riskshare.system import OtherPosition
 from riskshare.testing.contracts import contracts
 from riskshare.testing.world import World
 
@@ -38,8 +42,8 @@ def cases(draw: DrawFn, structures: tuple[int, ...] = FAMILY, persons: bool = Tr
     -------
     Case
         One to four organisations, perhaps a pool account and `external`; one to three years, some
-        of them part-years; one to four lines; drivers, populations, changes, quality scores; one or two
-        contracts of terms of any kind in any order.
+        of them part-years; one to four lines; drivers, populations, changes, quality scores; one or
+        two contracts, of terms of any kind in any order.
     """
     number = draw(st.sampled_from(structures))
     world = World(number, draw, persons)
@@ -60,26 +64,27 @@ def experiences(draw: DrawFn, case: Case, samples: int | None = None) -> xr.Data
     """
     plan = bind(case).plan
     labels = case.labels()
-    drivers = tuple(name for name in case.indices() if not name.startswith("members["))
+    apart = ("members[", "quality[", "other[")
+    drivers = tuple(name for name in case.indices() if not name.startswith(apart))
     around = _ratios(draw, samples)
     late = np.array([name.startswith("delay[") for name in drivers], bool)[:, None]
-    index = around(len(labels["year"]), len(drivers))
+    years = len(labels["year"])
+    index = around(years, len(drivers))
     tail = () if samples is None else ("sample",)
 
     def variable(axis: str, values: np.ndarray[Any, Any]) -> tuple[Any, Any]:
         return ("year", axis, *tail), values if tail else values[..., 0]
 
-    lines = (len(labels["year"]), len(labels["line"]))
+    lines = (years, len(labels["line"]))
     planned = np.where(plan.view.plan > 0, plan.view.plan, 100.0)
-    return xr.Dataset(
+    found = xr.Dataset(
         {
             "activity": variable("line", planned[..., None] * around(*lines)),
             "case_mix": variable("line", around(*lines)),
             "unit_cost": variable("line", plan.unit_cost[..., None] * around(*lines)),
             "driver_index": variable("driver", np.where(late, np.abs(index - 1), index)),
             "members": variable(
-                "population",
-                plan.view.members[..., None] * around(len(labels["year"]), len(case.members)),
+                "population", plan.view.members[..., None] * around(years, len(case.members))
             ),
         },
         {
@@ -89,6 +94,44 @@ def experiences(draw: DrawFn, case: Case, samples: int | None = None) -> xr.Data
             "population": list(labels["population"]),
         },
     )
+    partners = {"partner": list(labels["partner"])}
+    if any(partner.quality is not None for partner in case.partners):
+        scores = np.clip(around(years, len(case.partners)), 0, 1)
+        found = found.assign_coords(partners).assign(quality=variable("partner", scores))
+    if any(partner.other_position is not None for partner in case.partners):
+        rest = around(years, len(case.partners)) - 1
+        rest = _mean(case)[..., None] + _spread(case)[:, None] * rest
+        found = found.assign_coords(partners).assign(other_position=variable("partner", rest))
+    if any(_of_persons(term) for contract in case.contracts for term in contract.terms):
+        cost = 30_000 * around(years * len(case.lines), PERSONS)
+        dims = ("year", "line", "person", *tail)
+        each = cost.reshape(*lines, PERSONS, -1)
+        found = found.assign(person_cost=(dims, each if tail else each[..., 0]))
+    return found
+
+
+def _mean(case: Case) -> np.ndarray[Any, Any]:
+    """Mean of the rest of each organisation, (year, partner), 0 where there is none."""
+    rests = [partner.other_position for partner in case.partners]
+    zero = np.zeros(len(case.years))
+    parameter = declaration_of(OtherPosition, "mean")
+    means = [zero if r is None else expand(r.mean, parameter, case.labels()) for r in rests]
+    return np.stack(means, axis=1)
+
+
+def _spread(case: Case) -> np.ndarray[Any, Any]:
+    """Standard deviation of the rest of each organisation, (partner)."""
+    rests = [partner.other_position for partner in case.partners]
+    return np.array([0.0 if rest is None else rest.sd for rest in rests])
+
+
+PERSONS = 3
+"""How many people a drawn experience of people holds."""
+
+
+def _of_persons(term: AbstractTerm) -> bool:
+    """Whether a term needs the cost of each person."""
+    return isinstance(term, StopLoss) or getattr(term, "truncation", None) is not None
 
 
 def _ratios(draw: DrawFn, samples: int | None) -> Callable[[int, int], np.ndarray[Any, Any]]:

@@ -221,7 +221,7 @@ def test_a_missing_file_and_a_directory_are_one_line(tmp_path):
             "found 2019-03-31T00:00:00; accepted: a date such as 2018-04-01",
         ),
         ('kind = "pool"', 'kind = "pol"', "msk.terms[4].kind", "found 'pol'; did you mean 'pool'?"),
-        ('kind = "pool"\n', "", "msk.terms[4].kind", "missing; accepted: funding, "),
+        ('kind = "pool"\n', "", "msk.terms[4].kind", "missing; accepted: activity-payment, "),
         (
             'stranded_support = "stranded-support"',
             'name = "capitated"\nstranded_support = "stranded-support"',

@@ -1,0 +1,209 @@
+"""Which numbers of a contract matter: in what share of draws the money moves with each.
+
+Each number is moved a little; one that moves nothing then, on draws or scan, is moved a lot, down
+to its bound and up. What moves nothing even then can never bind.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from riskshare.analysis.findings import Finding
+from riskshare.analysis.gates import step_numbers
+from riskshare.analysis.probe import Numbers, Probe, Settled, Values
+from riskshare.case import Case
+from riskshare.errors import RiskshareError
+from riskshare.parameters import (
+    Declared,
+    Parameter,
+    fields_of,
+    item_path,
+    label_path,
+    numbers_in,
+    split_path,
+)
+
+_LITTLE = 1e-3
+_NEVER_ASKED = ("in_force",)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number somebody gave in a contract."""
+
+    path: str
+    value: float
+    parameter: Parameter
+
+
+def numbers_of(probe: Probe) -> Iterator[Number]:
+    """Yield the numbers of contracts that differ from what stands there unless given."""
+    for contract in probe.case.contracts:
+        for node, prefix in _nodes(contract, contract.name):
+            for info in fields_of(type(node)):
+                declaration, given = info.declaration, getattr(node, info.name)
+                if not isinstance(declaration, Parameter) or declaration.derived:
+                    continue
+                if info.name in _NEVER_ASKED or given is None:
+                    continue
+                if not info.required and given == info.default:
+                    continue
+                labels = {**probe.labels, "item": tuple(getattr(node, "other", ()) or ())}
+                path = f"{prefix}.{info.name}"
+                for name, value in numbers_in(given, path, labels, declaration.sequence):
+                    yield Number(name, float(value), declaration)
+
+
+def _nodes(node: Declared, prefix: str) -> Iterator[tuple[Declared, str]]:
+    """Yield a declared object and all that it holds, with their paths."""
+    yield node, prefix
+    for info in fields_of(type(node)):
+        value = getattr(node, info.name)
+        if isinstance(value, Declared):
+            yield from _nodes(value, f"{prefix}.{info.name}")
+        elif isinstance(value, tuple) and value and isinstance(value[0], Declared):
+            for i, item in enumerate(value):
+                below = item_path(prefix, info, item, i)
+                yield from _nodes(item, below)
+
+
+def binding(
+    probe: Probe, values: Values, drawn: int, base: Settled
+) -> tuple[xr.Dataset, list[Finding]]:
+    """Return in what share of draws each number matters, and those that never do.
+
+    Parameters
+    ----------
+    values
+        Draws, then points of the scan.
+    drawn
+        How many of them are draws.
+    base
+        The case settled on them.
+    """
+    steps = {split_path(number.path)[0] for number in step_numbers(probe)}
+    found: dict[str, tuple[float, bool]] = {}
+    for number in numbers_of(probe):
+        found[number.path] = _matters(probe, number, values, drawn, base, steps)
+    dataset = xr.Dataset(
+        {
+            "share": ("number", np.array([share for share, _ in found.values()], np.float64)),
+            "binds": ("number", np.array([binds for _, binds in found.values()], bool)),
+        },
+        {"number": list(found)},
+    )
+    return dataset, list(_findings(probe, found, base, drawn))
+
+
+def _matters(
+    probe: Probe, number: Number, values: Values, drawn: int, base: Settled, steps: set[str]
+) -> tuple[float, bool]:
+    """Return the share of draws in which a number matters, and whether it does so anywhere."""
+    changed = np.zeros(base.posting.shape[-1], bool)
+    small = _first(_moved(probe, number, value) for value in _near(probe, number))
+    if small is not None:
+        changed |= _changes(probe.settle(values, small), base)
+    if not changed.any() or split_path(number.path)[0] in steps:
+        for value in _far(number):
+            case = _moved(probe, number, value)
+            if case is not None:
+                changed |= _changes(probe.settle(values, case), base)
+                if split_path(number.path)[0] in steps:
+                    break  # the first is the value with which its gate does nothing
+    return float(changed[:drawn].mean()), bool(changed.any())
+
+
+def _first(cases: Iterator[Case | None]) -> Case | None:
+    return next((case for case in cases if case is not None), None)
+
+
+def _near(probe: Probe, number: Number) -> Iterator[float]:
+    size = abs(number.value)
+    if size == 0:
+        money = number.parameter.unit.startswith("money per year") or number.parameter.unit == (
+            "money"
+        )
+        view = probe.bound.plan.view
+        size = float((view.plan * view.price).sum(1).max()) or 1.0 if money else 1.0
+    yield number.value + _LITTLE * size
+    yield number.value - _LITTLE * size
+
+
+def _far(number: Number) -> Iterator[float]:
+    lower, upper = number.parameter.lower, number.parameter.upper
+    off = upper if "break_glass.threshold" in number.path else lower
+    for value in (off, lower, number.value / 2, 2 * number.value, upper):
+        if value is not None and value != number.value:
+            yield value
+
+
+def _moved(probe: Probe, number: Number, value: float) -> Case | None:
+    """Return the case with a number moved; where shares must sum to one, another one gives way."""
+    case = _with(probe.case, {number.path: value})
+    if case is not None:
+        return case
+    head, keys = split_path(number.path)
+    if not keys:
+        return None
+    numbers = probe.case.numbers()
+    siblings = [p for p in numbers if split_path(p)[0] == head and p != number.path]
+    axis = next((a for a in number.parameter.axes if keys[-1] in probe.labels.get(a, ())), None)
+    others = [] if axis is None else [_relabelled(head, keys, name) for name in probe.labels[axis]]
+    for other in dict.fromkeys([*siblings, *others]):
+        if other != number.path:
+            gives = numbers.get(other, 0.0) - (value - number.value)
+            case = _with(probe.case, {number.path: value, other: gives})
+            if case is not None:
+                return case
+    return None
+
+
+def _relabelled(head: str, keys: tuple[str, ...], label: str) -> str:
+    path = head
+    for key in (*keys[:-1], label):
+        path = label_path(path, key)
+    return path
+
+
+def _with(case: Case, values: dict[str, float]) -> Case | None:
+    try:
+        return case.with_numbers(values)
+    except RiskshareError:
+        return None
+
+
+def _changes(after: Settled, base: Settled) -> Numbers:
+    """Return in which samples any money moves differently."""
+    least = 1e-13 * base.gross
+    changed = (np.abs(after.posting - base.posting) > least[:, None, None]).any((0, 1, 2))
+    if after.cash is not None and base.cash is not None:
+        changed |= (np.abs(after.cash - base.cash) > least[:, None]).any((0, 1))
+    return np.asarray(changed)
+
+
+def _findings(
+    probe: Probe, found: dict[str, tuple[float, bool]], base: Settled, drawn: int
+) -> Iterator[Finding]:
+    still = {
+        name
+        for place, name in enumerate(probe.terms)
+        if name in probe.declared and not np.any(base.posting[:, place])
+    }
+    for name in sorted(still):
+        yield Finding(
+            "warning",
+            "binding",
+            name,
+            f"never moves money: not in any of {drawn:,} draws, nor anywhere on the scan",
+        )
+    for path, (_, binds) in found.items():
+        if not binds and not any(path.startswith(f"{name}.") for name in still):
+            yield Finding(
+                "warning",
+                "binding",
+                path,
+                f"never binds: no money moves with it in any of {drawn:,} draws, nor anywhere on "
+                "the scan",
+            )
