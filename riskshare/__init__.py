@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from riskshare.files.bundled import case_names as case_names
     from riskshare.files.load import load_case as load_case
     from riskshare.files.save import save_case as save_case
+    from riskshare.report.account import statement as statement
     from riskshare.run.settle import settle as settle
     from riskshare.run.simulate import draw as draw
     from riskshare.run.simulate import simulate as simulate
@@ -124,6 +125,7 @@ _HOME = {
     "riskshare.files.bundled": ("case_names",),
     "riskshare.files.load": ("load_case",),
     "riskshare.files.save": ("save_case",),
+    "riskshare.report.account": ("statement",),
     "riskshare.run.settle": ("settle",),
     "riskshare.run.simulate": ("draw", "simulate"),
     "riskshare.summary": ("summarise",),

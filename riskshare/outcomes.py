@@ -137,8 +137,8 @@ def _optional(case: Case, by_partner: Any) -> dict[str, Any]:
     if case.deflator is not None:
         rates = expand(case.deflator, declaration_of(Case, "deflator"), case.labels())
         years = case.labels()["year"]
-        start = years.index(case.price_base) + 1 if case.price_base in years else 0
-        rates = np.where(np.arange(len(years)) < start, 0.0, rates)
+        base = years.index(case.price_base) + 1 if case.price_base in years else 0
+        rates = np.where(np.arange(len(years)) < base, 0.0, rates)
         found["deflator"] = (("year",), np.cumprod(1 + rates))
     start, end = year_bounds(case)
     found["midyear"] = (("year",), (start + end) / 2)
@@ -159,6 +159,8 @@ def resolution(case: Case, bound: Bound, precision: str) -> np.ndarray[Any, Any]
     volume = np.maximum(view.plan, view.baseline)
     flows = volume * (view.price + bound.plan.unit_cost)
     gross = flows @ (world.deliverer + world.payer).T
+    others = list(bound.structure.others)
+    gross[:, others] += np.abs(bound.numbers.yearly.other_mean[:, :, 0])
     return np.asarray(ROUNDING * np.finfo(precision).eps * gross)
 
 

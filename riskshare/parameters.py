@@ -383,6 +383,8 @@ def field_paths(node: Any, prefix: str = "") -> Iterator[str]:
         value = getattr(node, info.name)
         path = ".".join(part for part in (prefix, info.name.rstrip("_")) if part)
         if isinstance(value, tuple) and value and isinstance(value[0], Declared):
+            if not isinstance(info.declaration, Items):
+                yield path
             for i, item in enumerate(value):
                 below = item_path(prefix, info, item, i)
                 yield below

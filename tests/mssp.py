@@ -8,13 +8,17 @@ Sources: 42 CFR 425.604 to 425.610; the CMS public use files in ``shared/data/ms
 """
 
 import csv
+import datetime
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
+
+import riskshare as rs
 
 Column = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -301,3 +305,102 @@ def rounding(table: dict[str, Column]) -> tuple[Floats, Floats]:
     half = np.where(table["year"] == 2014, 0.5e-9, 0.5e-4)
     scored = half * given["rate.gain"] * np.abs(given["benchmark"] - given["expenditure"])
     return scored * given["weight"] + 1.5, scored * given["offset"] + 1.5
+
+
+def contract() -> rs.Case:
+    """The terms of the program: what differs between tracks and years is a number of them."""
+    both = {"gain": 0.5, "loss": 0.5}
+    points, rates = zip(*SCALE, strict=True)
+    pool = rs.Pool(
+        name="sharing",
+        budget="benchmark",
+        value_of=["care"],
+        holder="cms",
+        key="fixed",
+        share={"aco": 1.0},
+        gate=rs.Gate(
+            threshold=both,
+            reading="first-dollar",
+            scale=rs.Scale(population="assigned", members=points, rate=rates, weight=both),
+            missed=both,
+        ),
+        rate=both,
+        quality=rs.Quality(partner="aco", weight=0.5, offset=0.5, floor=0.4, ceiling=0.75),
+        scalar=both,
+        caps=[rs.Cap(limit=both, of="budget", applies="after-share")],
+        relief=both,
+    )
+    return rs.Case(
+        name="mssp",
+        currency="USD",
+        years=[
+            rs.Year(
+                label="performance",
+                start=datetime.date(2022, 1, 1),
+                end=datetime.date(2022, 12, 31),
+            )
+        ],
+        partners=[
+            rs.Partner(name="cms", kind="payer"),
+            rs.Partner(name="aco", kind="provider", quality=rs.Score(value=1.0)),
+            rs.Partner(name="providers", kind="provider"),
+        ],
+        members=[rs.Population(name="assigned", count=10_000)],
+        lines=[
+            rs.Line(
+                name="care",
+                deliverer="providers",
+                payer="cms",
+                unit="dollar",
+                baseline=1e8,
+                unit_cost=1.0,
+                price=1.0,
+            )
+        ],
+        contracts=[
+            rs.Contract(
+                name="mssp",
+                budgets=[rs.Budget(name="benchmark", base=1e8)],
+                terms=[rs.ActivityPayment(), pool],
+            )
+        ],
+    )
+
+
+def parameters(numbers: dict[str, Floats]) -> dict[str, xr.DataArray]:
+    """Paths of the contract's numbers, each over contracts."""
+
+    def over(values: Floats) -> xr.DataArray:
+        return xr.DataArray(values, dims="contract")
+
+    sides = ("gain", "loss")
+    found = {"mssp.benchmark.base": over(numbers["benchmark"])}
+    for path, name in (
+        ("gate.threshold", "threshold"),
+        ("gate.scale.weight", "scaled"),
+        ("gate.missed", "missed"),
+        ("rate", "rate"),
+        ("scalar", "scalar"),
+        ("caps[0].limit", "cap"),
+    ):
+        for side in sides:
+            found[f"mssp.sharing.{path}[{side}]"] = over(numbers[f"{name}.{side}"])
+    for name in ("weight", "offset", "floor", "ceiling"):
+        found[f"mssp.sharing.quality.{name}"] = over(numbers[name])
+    found["mssp.sharing.relief[gain]"] = over(np.zeros_like(numbers["relief"]))
+    found["mssp.sharing.relief[loss]"] = over(numbers["relief"])
+    return found
+
+
+def experience(numbers: dict[str, Floats]) -> xr.Dataset:
+    """What happened to each contract: expenditure, lives and quality."""
+
+    year, dims = ["performance"], ("contract", "year")
+    return xr.Dataset(
+        {
+            "activity": ((*dims, "line"), numbers["expenditure"][:, None, None]),
+            "members": ((*dims, "population"), numbers["lives"][:, None, None]),
+            "quality": ((*dims, "partner"), numbers["quality"][:, None, None]),
+        },
+        {"year": year, "line": ["care"], "population": ["assigned"], "partner": ["aco"]},
+    )

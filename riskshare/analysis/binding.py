@@ -1,19 +1,24 @@
 """Which numbers of a contract matter: in what share of draws the money moves with each.
 
-Each number is moved a little; one that moves nothing then, on draws or scan, is moved a lot, down
-to its bound and up. What moves nothing even then can never bind.
+Each number is moved a little, up and, where nothing moves, down. The number of a gate moves money
+only where it lies, so it is taken away as well: what it keeps back or lets through is what it
+matters in. A number that moves nothing, on draws or scan, never binds.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from riskshare.analysis.findings import Finding
 from riskshare.analysis.gates import step_numbers
-from riskshare.analysis.probe import Numbers, Probe, Settled, Values
+from riskshare.analysis.probe import Probe, Settled, Values
+from riskshare.bind import bind
 from riskshare.case import Case
+from riskshare.contract.support import StrandedSupport
 from riskshare.errors import RiskshareError
 from riskshare.parameters import (
     Declared,
@@ -27,6 +32,8 @@ from riskshare.parameters import (
 
 _LITTLE = 1e-3
 _NEVER_ASKED = ("in_force",)
+_GATED = (".low_volume", ".gate.scale.rate", ".gate.scale.members")
+"""Numbers that decide whether a gate opens, besides those that put a jump somewhere."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +109,21 @@ def _matters(
 ) -> tuple[float, bool]:
     """Return the share of draws in which a number matters, and whether it does so anywhere."""
     changed = np.zeros(base.posting.shape[-1], bool)
-    small = _first(_moved(probe, number, value) for value in _near(probe, number))
-    if small is not None:
-        changed |= _changes(probe.settle(values, small), base)
-    if not changed.any() or split_path(number.path)[0] in steps:
-        for value in _far(number):
+    head = split_path(number.path)[0]
+    gated = head in steps or head.endswith(_GATED)
+    tried = False
+    for moves in (_near(probe, number), _far(number) if gated else ()):
+        for value in moves:
             case = _moved(probe, number, value)
             if case is not None:
-                changed |= _changes(probe.settle(values, case), base)
-                if split_path(number.path)[0] in steps:
-                    break  # the first is the value with which its gate does nothing
+                tried = True
+                now = _changed(probe, values, case, base)
+                changed |= now
+                if now.any():
+                    break  # of a gate, the first is the value with which it does nothing
+    if not tried:
+        return 1.0, True  # it cannot be another, such as the share of the only partner
     return float(changed[:drawn].mean()), bool(changed.any())
-
-
-def _first(cases: Iterator[Case | None]) -> Case | None:
-    return next((case for case in cases if case is not None), None)
 
 
 def _near(probe: Probe, number: Number) -> Iterator[float]:
@@ -134,7 +141,7 @@ def _near(probe: Probe, number: Number) -> Iterator[float]:
 def _far(number: Number) -> Iterator[float]:
     lower, upper = number.parameter.lower, number.parameter.upper
     off = upper if "break_glass.threshold" in number.path else lower
-    for value in (off, lower, number.value / 2, 2 * number.value, upper):
+    for value in (off, number.value / 2, 2 * number.value):
         if value is not None and value != number.value:
             yield value
 
@@ -174,8 +181,12 @@ def _with(case: Case, values: dict[str, float]) -> Case | None:
         return None
 
 
-def _changes(after: Settled, base: Settled) -> Numbers:
-    """Return in which samples any money moves differently."""
+def _changed(probe: Probe, values: Values, case: Case, base: Settled) -> NDArray[np.bool_]:
+    """Return in which samples any money moves differently in a case with other numbers."""
+    before, now = jax.tree.leaves(probe.bound.numbers), jax.tree.leaves(bind(case).numbers)
+    if all(np.array_equal(a, b) for a, b in zip(before, now, strict=True)):
+        return np.zeros(base.posting.shape[-1], bool)  # no term uses the number
+    after = probe.settle(values, case)
     least = 1e-13 * base.gross
     changed = (np.abs(after.posting - base.posting) > least[:, None, None]).any((0, 1, 2))
     if after.cash is not None and base.cash is not None:
@@ -186,24 +197,44 @@ def _changes(after: Settled, base: Settled) -> Numbers:
 def _findings(
     probe: Probe, found: dict[str, tuple[float, bool]], base: Settled, drawn: int
 ) -> Iterator[Finding]:
-    still = {
-        name
-        for place, name in enumerate(probe.terms)
-        if name in probe.declared and not np.any(base.posting[:, place])
-    }
-    for name in sorted(still):
+    nowhere = f"not in any of {drawn:,} draws, nor anywhere on the scan"
+    still, off = _still(probe, base)
+    for name in sorted(still - off):
+        yield Finding("warning", "binding", name, f"never moves money: {nowhere}")
+    never: dict[str, list[str]] = {}
+    entries: dict[str, int] = {}
+    for path, (_, binds) in found.items():
+        if any(path.startswith(f"{name}.") for name in still):
+            continue
+        head, keys = split_path(path)
+        entries[head] = entries.get(head, 0) + 1
+        if not binds:
+            never.setdefault(head, []).append(",".join(keys))
+    for head, labels in never.items():
+        some = 1 < len(labels) < entries[head]
+        path = head if len(labels) > 1 or not labels[0] else f"{head}[{labels[0]}]"
+        count = f"at {len(labels)} of its {entries[head]} entries ({', '.join(labels)})"
+        which = count if some else ""
         yield Finding(
             "warning",
             "binding",
-            name,
-            f"never moves money: not in any of {drawn:,} draws, nor anywhere on the scan",
+            path,
+            f"never binds{' ' if which else ''}{which}: no money moves with it, {nowhere}",
         )
-    for path, (_, binds) in found.items():
-        if not binds and not any(path.startswith(f"{name}.") for name in still):
-            yield Finding(
-                "warning",
-                "binding",
-                path,
-                f"never binds: no money moves with it in any of {drawn:,} draws, nor anywhere on "
-                "the scan",
-            )
+
+
+def _still(probe: Probe, base: Settled) -> tuple[set[str], set[str]]:
+    """Return the terms that never move money, and those of them that are not meant to."""
+    still, off = set(), set()
+    for place, (name, slot) in enumerate(
+        zip(probe.terms, probe.bound.numbers.yearly.terms, strict=True)
+    ):
+        term = probe.term_of(name)
+        if term is None or np.any(base.posting[:, place]):
+            continue
+        if isinstance(term, StrandedSupport) and term.paid_in is not None:
+            continue  # its numbers are those of the budget that pays it
+        still.add(name)
+        if not np.any(slot.term.in_force > 0):
+            off.add(name)
+    return still, off

@@ -76,7 +76,6 @@ def check(case: Case, *, samples: int = 16_384, seed: int = 1, span: float = 0.5
     probe = Probe(case)
     curves = curves_of(probe, float(span))
     draws = probe.drawn(samples, seed)
-    plan = probe.settle_parts([({}, 1)])
     findings: list[Finding] = list(drafting_findings(probe))
     drawn = draws["activity"].shape[-1]
     both = together(draws, _coarse(probe, curves))
@@ -87,7 +86,7 @@ def check(case: Case, *, samples: int = 16_384, seed: int = 1, span: float = 0.5
     accounts, found = accounts_of(probe, on_draws)
     findings += found
     findings += savings_findings(probe, on_draws)
-    findings += pool_findings(probe, on_draws, plan)
+    findings += pool_findings(probe, on_draws)
     jumps, found = _scan(probe, curves)
     findings += found
     gates = distinct(explained(probe, jumps, draws))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from riskshare.analysis.findings import Finding, joined, money
 from riskshare.analysis.probe import Probe
@@ -82,26 +83,38 @@ def _budget_inflation(probe: Probe, contract: Contract) -> Iterator[Finding]:
             continue
         from_lines = budget.base is None and budget.rate is None and budget.unit_rate is None
         path = f"{contract.name}.{budget.name}.inflation"
-        year = int(np.argmax(np.abs(rates)))
-        rate = f"{100 * rates[year]:g} % ({probe.years[year]})"
+        theirs = _price_rates(probe, lines)
+        year = int(np.argmax(np.abs(rates - theirs)))
+        told = (
+            f"is {100 * rates[year]:g} % in {probe.years[year]} while prices of {joined(lines)} "
+            f"rise by {100 * theirs[year]:.2f} % by series of their own"
+        )
         if from_lines:
             yield Finding(
                 "warning",
                 "inflation",
                 path,
-                f"states {rate} while prices of {joined(lines)} follow series of their own: the "
-                "stated rate replaces theirs in the baseline, but planned changes and new services "
-                "are added at their inflated prices; leave it out, or leave the series out",
+                f"{told}: it replaces theirs in the baseline, but planned changes and new services "
+                "are added at their prices, and outlay follows them; leave it out, or leave the "
+                "series out",
             )
-        elif (budget.planned_changes or budget.new_services) and budget.unit_rate is None:
+        elif abs(rates[year] - theirs[year]) > 1e-9:
             yield Finding(
-                "warning",
+                "note",
                 "inflation",
                 path,
-                f"raises the budget by {rate}, and planned changes and new services of "
-                f"{joined(lines)} are added at prices that follow series of their own; see that "
-                "the base does not hold their inflation already",
+                f"{told}: what the budget is held against, and what it adds for planned changes "
+                "and new services, moves at their rate",
             )
+
+
+def _price_rates(probe: Probe, lines: list[str]) -> NDArray[np.float64]:
+    """Return the rate into each year at which series move the prices of lines, by value."""
+    view, rows = probe.bound.plan.view, [probe.lines.index(name) for name in lines]
+    index = (view.plan * view.price)[:, rows].sum(1)
+    plain = (view.plan * view.base_price)[:, rows].sum(1)
+    level = np.divide(index, plain, out=np.ones_like(index), where=plain > 0)
+    return np.asarray(level / np.concatenate([[1.0], level[:-1]]) - 1)
 
 
 def _price_twice(probe: Probe) -> Iterator[Finding]:

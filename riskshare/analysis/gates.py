@@ -25,6 +25,14 @@ from riskshare.parameters import label_path, split_path
 HALF_WINDOW = 0.005
 """What counts as near a gate: half a per cent of its base either way."""
 
+_BASES = {
+    "gate": "the budget",
+    "corridor": "the budget",
+    "break glass": "the base",
+    "quality standard": "a full score",
+    "performance target": "baseline",
+}
+
 _MUCH = 0.05
 """Probability near a gate from which it is a warning."""
 
@@ -41,6 +49,8 @@ class StepNumber:
     """A move that is far larger than the place of a jump is uncertain."""
     half: float
     """Half a per cent of its base."""
+    base: str
+    """What it is a share of, or is held against."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,9 @@ def step_numbers(probe: Probe) -> Iterator[StepNumber]:
         for name in [p for p in numbers if split_path(p)[0] == path or p == path]:
             nudge = 1e-4 * max(abs(numbers[name]), 0.01)
             for split in _by_label(probe, name, axis):
-                yield StepNumber(term, split, word, declared, nudge, HALF_WINDOW)
+                yield StepNumber(
+                    term, split, word, declared, nudge, HALF_WINDOW, _BASES.get(word, "its base")
+                )
 
     for name, term in probe.declared.items():
         if isinstance(term, Pool):
@@ -89,7 +101,8 @@ def step_numbers(probe: Probe) -> Iterator[StepNumber]:
             # a term from outside knows its own gates: any number of its own declares one
             for path in [p for p in numbers if p.startswith(f"{name}.")]:
                 size = max(abs(numbers[path]), 0.01)
-                yield StepNumber(name, path, term.kind, True, 1e-4 * size, HALF_WINDOW * size)
+                half = HALF_WINDOW * size
+                yield StepNumber(name, path, term.kind, True, 1e-4 * size, half, "its value")
 
 
 def _by_label(probe: Probe, path: str, axis: str | None) -> list[str]:
@@ -101,8 +114,9 @@ def _by_label(probe: Probe, path: str, axis: str | None) -> list[str]:
 
 def _control_totals(probe: Probe, name: str, term: ControlTotalFunding) -> Iterator[StepNumber]:
     numbers = probe.case.numbers()
-    gross = probe.settle_parts([({}, 1)])
-    flows = np.abs(gross.posting).sum(1).max((0, 2)) + gross.cost.max((0, 2))
+    gross = probe.at_plan
+    received = np.maximum(gross.posting, 0).sum(1).max((0, 2))
+    income = np.maximum(received, gross.cost.max((0, 2)))
     concerned = [
         partner.name
         for partner in probe.case.partners
@@ -110,12 +124,18 @@ def _control_totals(probe: Probe, name: str, term: ControlTotalFunding) -> Itera
         or (hasattr(term.amount, "get") and term.amount.get(partner.name))
     ]
     for partner in concerned:
-        size = float(flows[probe.partners.index(partner)])
+        size = float(income[probe.partners.index(partner)])
         head = f"partners.{partner}.target"
         for path in [p for p in numbers if split_path(p)[0] == head]:
             nudge = max(1.0, 1e-6 * size)
             yield StepNumber(
-                name, path, "control total", True, nudge, max(nudge, HALF_WINDOW * size)
+                name,
+                path,
+                "control total",
+                True,
+                nudge,
+                max(nudge, HALF_WINDOW * size),
+                f"{partner}'s income",
             )
 
 
@@ -281,9 +301,13 @@ def _finding(probe: Probe, group: list[Found]) -> Finding:
         )
     in_money = number.word == "control total"
     threshold = money(currency, base) if in_money else f"{100 * base:g} %"
+    declared = probe.declared[term]
+    if isinstance(declared, Pool) and declared.gate is not None and declared.gate.scale is not None:
+        threshold += " and its scale"
     text = (
         f"the {number.word} at {threshold} moves {height} at once, at {place}: "
-        f"{_hit(probe, jump)}; {percent(one.mass)} of outcomes lie within half a per cent of it"
+        f"{_hit(probe, jump)}; {percent(one.mass)} of outcomes lie within half a per cent of "
+        f"{number.base} from it"
     )
     return Finding("warning" if one.mass >= _MUCH else "note", "continuity", number.path, text)
 

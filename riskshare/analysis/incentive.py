@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from riskshare.analysis.findings import Finding, joined, money, over
+from riskshare.analysis.findings import Finding, Severity, joined, money, over
 from riskshare.analysis.gates import Found
 from riskshare.analysis.probe import Numbers, Probe
 from riskshare.contract.organisation import PerformancePayment
@@ -207,7 +207,14 @@ def _gap_findings(
         gap = money(currency, abs(pays[year] - costs[year]))
         paid, cost = money(currency, pays[year]), money(currency, costs[year])
         paid += _parts(probe, found.pays[direction, year, :, who, row])
-        if direction == 0:
+        severity: Severity = "warning"
+        if direction == 0 and not np.any(found.pays[:, :, :, who, row]):
+            severity = "note"
+            text = (
+                f"no term pays {line.deliverer} for one {line.unit} more of {line.name}, which "
+                f"costs it {cost}: it bears what volume costs alone ({years})"
+            )
+        elif direction == 0:
             text = (
                 f"one {line.unit} more of {line.name} pays {line.deliverer} {paid} and costs it "
                 f"{cost}: it loses {gap} on each ({years})"
@@ -217,7 +224,7 @@ def _gap_findings(
                 f"one {line.unit} fewer of {line.name} takes {paid} from {line.deliverer} and "
                 f"saves it {cost}: it loses {gap} on each ({years})"
             )
-        yield Finding("warning", "incentive", _payer_of(probe, found, row, who, direction), text)
+        yield Finding(severity, "incentive", _payer_of(probe, found, row, who, direction), text)
     gains = (pays > costs + least) & smooth
     if direction == 0 and gains.any():
         year = int(np.argmax((pays - costs) * gains))

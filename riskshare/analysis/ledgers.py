@@ -201,10 +201,10 @@ def _overlaps(probe: Probe) -> Iterator[Finding]:
             )
 
 
-def pool_findings(probe: Probe, draws: Settled, plan: Settled) -> Iterator[Finding]:
+def pool_findings(probe: Probe, draws: Settled) -> Iterator[Finding]:
     """Yield how often a pool pays out a gain while the system is worse off than planned."""
     system = draws.position[:, probe.inside].sum(1)
-    planned = plan.position[:, probe.inside, :1].sum(1)
+    planned = probe.at_plan.position[:, probe.inside, :1].sum(1)
     worse = system < planned - 1e-9 * draws.gross
     for place, name in enumerate(probe.terms):
         term = probe.term_of(name)

@@ -4,6 +4,7 @@ Everything goes through `riskshare.run.settle` in float64 with a sample dimensio
 found is what the kernel pays, unrounded.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,9 +104,9 @@ class Probe:
         self.late = any(term.cash is not None for term in self.declared.values())
         self.kinds = {partner.name: partner.kind for partner in case.partners}
         self.inside = np.array([partner.kind != "external" for partner in case.partners])
-        self.plan = self._at_plan()
+        self.plan = self._planned()
 
-    def _at_plan(self) -> dict[str, Numbers]:
+    def _planned(self) -> dict[str, Numbers]:
         view = self.bound.plan.view
         late = np.array([name.startswith("delay[") for name in self.drivers], bool)
         found = {
@@ -124,6 +125,11 @@ class Probe:
         if self.persons:
             found["person_cost"] = np.zeros_like(view.plan)
         return found
+
+    @functools.cached_property
+    def at_plan(self) -> Settled:
+        """The case settled at plan: one sample."""
+        return self.settle_parts([({}, 1)])
 
     @property
     def most(self) -> int:

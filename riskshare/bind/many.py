@@ -150,7 +150,7 @@ class _Overlay:
             new = dataclasses.replace(new, budget=budgets[budget])
         table = getattr(slot.term, "table", None)
         if table is not None:  # made once, from the case's laws
-            raw, new = (dataclasses.replace(t, table=table) for t in (raw, new))  # type: ignore[call-arg]  # a pool
+            raw, new = (dataclasses.replace(t, table=table) for t in (raw, new))
         problems = list(_out_of_order(new, prefix.rstrip(".")))
         if problems:
             raise CaseError(problems)

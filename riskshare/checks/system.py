@@ -12,7 +12,7 @@ import numpy as np
 from riskshare.checks.given import SUM_TOLERANCE, Findings, suggest
 from riskshare.laws.dependence import cholesky, score_correlations
 from riskshare.names import ALL_YEARS, SYSTEM
-from riskshare.parameters import declaration_of, expand, field_paths, fields_of
+from riskshare.parameters import declaration_of, expand, field_paths, fields_of, split_path
 from riskshare.system import AbstractIndex, Delay, Line, Noise, closing_order
 
 if TYPE_CHECKING:
@@ -375,13 +375,20 @@ def check_changes(case: "Case", found: Findings) -> None:
             )
 
 
+def _labelled(path: str, known: set[str], labels: set[str]) -> bool:
+    """Whether a path is a label of a field, also of one that now has one number for all."""
+    field, keys = split_path(path)
+    return field in known and bool(keys) and set(keys) <= labels
+
+
 def check_notes(case: "Case", found: Findings) -> None:
     """Check that every note about a path is about something that is there."""
     paths = set(case.numbers())
     known = {*field_paths(case), *(info.name for info in fields_of(type(case)))}
+    labels = {label for names in case.labels().values() for label in names}
     for section, notes in (("assumptions", case.assumptions), ("sources", case.sources)):
         for path, note in notes.items():
-            if path not in paths and path not in known:
+            if path not in paths and path not in known and not _labelled(path, known, labels):
                 found.add(
                     f"{section}.{path}", f"nothing has that path; {suggest(path, sorted(known))}"
                 )

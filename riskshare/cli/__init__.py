@@ -100,11 +100,19 @@ def settle(
         Path | None,
         typer.Option(metavar="FILE", help="Balances carried in: columns state, value."),
     ] = None,
+    statement: Annotated[
+        bool,
+        typer.Option(
+            "--statement",
+            help="Print the full account: what happened, each clause line by line, who pays whom.",
+        ),
+    ] = False,
     out: OutOption = None,
 ) -> None:
     """Settle a case on what really happened and print the statement."""
     import riskshare as rs
     from riskshare.files.actuals import read_opening
+    from riskshare.report.account_text import print_account
     from riskshare.report.statement import print_statement
 
     loaded = rs.load_case(case)
@@ -115,11 +123,16 @@ def settle(
         result = rs.settle(loaded, experience, missing=missing, opening=balances)
     except rs.ExperienceError as error:
         raise _in_files(error, actuals, drivers, opening) from None
-    print_statement(_screen(), loaded, result)
+    if statement:
+        print_account(_screen(), loaded, result)
+    else:
+        print_statement(_screen(), loaded, result)
     if out is not None:
         from riskshare.files.results import write_settlement
+        from riskshare.report.account import rows_of, write_account
 
-        for path in write_settlement(out, result):
+        account = write_account(out / "statement.csv", loaded, rows_of(loaded, result))
+        for path in (*write_settlement(out, result), account):
             typer.echo(f"wrote {path}")
 
 

@@ -22,7 +22,7 @@ from riskshare.contract.term import (
     term,
 )
 from riskshare.names import Phase
-from riskshare.parameters import Given, Parameter, Reference
+from riskshare.parameters import Given, Parameter, Reference, declaration_of, expand
 
 _NO_LIMIT = 1e15
 
@@ -61,7 +61,13 @@ class StopLoss(AbstractTerm):
         """Yield an empty layer and self-dealing."""
         if self.from_ == self.to:
             yield "to", f"{self.to!r} would protect itself"
-        if self.limit is not None and np.any(np.asarray(self.limit) <= np.asarray(self.attachment)):
+        if self.limit is None:
+            return
+        limit, attachment = (
+            expand(getattr(self, name), declaration_of(StopLoss, name), around.labels)
+            for name in ("limit", "attachment")
+        )
+        if np.any(limit <= attachment):
             yield "limit", "is not above the attachment, so nothing is ever taken over"
 
     def needs(self) -> frozenset[str]:
@@ -191,7 +197,7 @@ class DeficitSupport(AbstractTerm):
         held = jnp.where(self.share > 0, 1, 0 * self.share)[:, None]
         support = (year.target - self.floor[:, None]) * held
         year.note("position so far", quantity=position * held, beyond=support)
-        year.note("shortfall", quantity=short, rate=self.share[:, None], amount=amount)
+        year.note("shortfall", quantity=short * held, rate=self.share[:, None], amount=amount)
         return (to_each(amount, self.from_),), state
 
 
@@ -228,7 +234,7 @@ class SurplusReturn(AbstractTerm):
         held = jnp.where(self.share > 0, 1, 0 * self.share)[:, None]
         kept = (year.target + self.kept[:, None]) * held
         year.note("position so far", quantity=position * held, beyond=kept)
-        year.note("surplus", quantity=over, rate=self.share[:, None], amount=amount)
+        year.note("surplus", quantity=over * held, rate=self.share[:, None], amount=amount)
         return (from_each(amount, self.to),), state
 
 

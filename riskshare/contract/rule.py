@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from riskshare.contract.primitives import GATE_WIDTH, Note, bands, gate, labelled, ratio, reached
@@ -200,7 +201,7 @@ class Rule:
         if self.gate is not None:
             threshold = self._threshold(outcome, members)
             # a result of just the threshold passes, whatever the last bits of the budget are
-            dust = 16 * jnp.finfo(size.dtype).eps
+            dust = 16 * float(np.finfo(size.dtype).eps)
             passed = reached(ratio(size, budget) - threshold + dust)
             if self.gate.missed is None:
                 part = passed

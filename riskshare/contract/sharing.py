@@ -397,7 +397,7 @@ class Pool(AbstractTerm):
         if self.truncation is not None and self.truncation.expected_excess is not None:
             # before rebasing, whose spend is truncated already
             above = self.truncation.expected_excess
-            year.note("expected excess", rate=above, amount=-above * budget)
+            year.note("expected excess", quantity=budget, rate=above, amount=-above * budget)
             budget = budget * (1 - above)
         rebasing = self.rebasing
         if rebasing is not None:
@@ -410,13 +410,14 @@ class Pool(AbstractTerm):
             weight = jnp.where(state["years"] >= rebasing.lag, rebasing.weight, 0)
             year.note("rebasing", quantity=grown, rate=weight, amount=budget - agreed)
         if self.discount is not None:
-            year.note("discount", rate=self.discount, amount=-self.discount * budget)
+            rate = self.discount
+            year.note("discount", quantity=budget, rate=rate, amount=-rate * budget)
             budget = budget * (1 - self.discount)
         if self.quality is not None and self.quality.withhold is not None:
             score = self._score(year)
             assert score is not None
             lost = self.quality.withhold * (1 - score)
-            year.note("withheld for quality", quantity=score, rate=lost, amount=-lost * budget)
+            year.note("withheld for quality", quantity=budget, rate=lost, amount=-lost * budget)
             budget = budget * (1 - self.quality.withhold * (1 - score))
         return budget
 

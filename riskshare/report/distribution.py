@@ -32,7 +32,8 @@ _COLUMNS = (
 def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
     """Print a run: headline of each partner, a table for each, the budget, the assumptions."""
     attrs = table.attrs
-    unit = readable(case.currency, table.position_quantile.values.ravel())
+    shown = table.position_quantile.sel(partner=_reported(table))
+    unit = readable(case.currency, shown.values.ravel())
     console.print(Text(case.title or case.name, style="bold"))
     how = "quasi-random (Sobol')" if attrs["sampler"] == "sobol" else "pseudo-random"
     money = "in real terms" if attrs.get("prices") == "real" else "nominal"
@@ -92,13 +93,16 @@ def _headline(table: xr.Dataset, name: str, title: str, unit: MoneyFormat) -> Te
     mean = float(at.position_mean)
     low = float(at.position_quantile.sel(level=0.05))
     word = "surplus" if mean >= 0 else "deficit"
+    result = f"expected {word} of {unit.spoken(abs(mean))}"
+    if float(unit.plain(mean).replace(",", "") or 0) == 0:
+        result = "expected to break even"
     text = Text()
     text.append(name, style="bold")
     text.append(f" ({title}): " if title else ": ")
-    text.append(f"expected {word} of {unit.spoken(abs(mean))} over all years; ")
+    text.append(f"{result} over all years; ")
     text.append(f"in 1 of 20 outcomes {unit.spoken(low)} or worse")
     turnover = float(at.turnover) if "turnover" in at.coords else float("nan")
-    if turnover > 0:
+    if turnover > 0 and abs(low) > 0.0005 * turnover:
         text.append(f" ({100 * low / turnover:.1f} % of turnover)")
     chance = float(at.position_probability_of_deficit)
     if chance == chance:

@@ -21,6 +21,7 @@ from riskshare.report.words import (
     ACTIVITY,
     ADDS,
     INDEX,
+    LEADS,
     MONEY,
     PRICE,
     SCORE,
@@ -47,14 +48,14 @@ class Row:
 
     year: str
     section: str
-    step: str
     term: str = ""
     part: str = ""
-    unit: str = ""
+    step: str
     quantity: float = _NAN
     beyond: float = _NAN
-    rate_unit: str = ""
+    unit: str = ""
     rate: float = _NAN
+    rate_unit: str = ""
     amount: float = _NAN
     role: str = ""
     payer: str = ""
@@ -250,8 +251,11 @@ class YearRows:
             rows.sort(key=lambda row: first.index(row.part))
         if in_force == 1:
             return rows
-        rest = (in_force - 1) * sum(row.amount for row in rows if row.role == ADDS)
-        return [*rows, dataclasses.replace(part_year, amount=rest, role=ADDS)]
+        whole = sum(row.amount for row in rows if row.role == ADDS)
+        rows = [dataclasses.replace(r, role=LEADS) if r.role == TOTAL else r for r in rows]
+        part_year = dataclasses.replace(part_year, amount=(in_force - 1) * whole, role=ADDS)
+        moves = self.row("working", "for the year", term=name, amount=in_force * whole, role=TOTAL)
+        return [*rows, part_year, moves]
 
     def _step(self, name: str, term: Any, label: str, part: str, numbers: dict[str, float]) -> Row:
         head, _, tail = label.partition(": ")

@@ -40,7 +40,7 @@ CLAUSES: Mapping[str, tuple[str, str]] = {
     "funding": ("stated amount of funding", ""),
     "levy": ("levy on turnover", "M24"),
     "capitated-budget": ("payment of a capitated budget", "M03, M10"),
-    "block": ("block payment of the plan, whatever the activity", "M02"),
+    "block": ("block payment, whatever the activity", "M02"),
     "activity-payment": ("payment by activity", "M01"),
     "cost-reimbursement": ("open book: a share of cost is paid", "M17"),
     "marginal-rate": ("marginal rate on activity above or below target", "M04-M07, M09"),
@@ -93,15 +93,15 @@ _STEPS: Mapping[str, Mapping[str, Step]] = {
         "plan at price": Step("planned activity at price", ACTIVITY, PRICE, role=ADDS),
         "uplift": Step("uplift, compounded", role=ADDS),
     },
-    "activity-payment": {"valued activity": Step("activity at price and case mix", role=ADDS)},
+    "activity-payment": {
+        "valued activity": Step("valued activity, at share x market forces factor", role=ADDS)
+    },
     "cost-reimbursement": {"cost": Step("share of cost", role=ADDS)},
     "marginal-rate": {
         "deviation": Step("value of activity, less target"),
         "band": Step("part in this band", role=ADDS),
         "break-glass band": Step("part beyond the break-glass threshold", role=ADDS),
-        "break glass": Step(
-            "break glass: all of it at this rate, in place of the bands", role=ADDS
-        ),
+        "break glass": Step("all of it at the break-glass rate, less the bands", role=ADDS),
         "cap": Step("payment, against its cap", role=ADDS),
         "collar": Step("payment, against its collar", role=ADDS),
         "low volume": Step("planned value, against the low-volume limit"),
@@ -123,7 +123,7 @@ _STEPS: Mapping[str, Mapping[str, Step]] = {
         "agreed budget": Step("budget before adjustments"),
         "rebasing": Step("moved towards earlier spend"),
         "discount": Step("discount"),
-        "withheld for quality": Step("withheld for quality", SCORE),
+        "withheld for quality": Step("withheld for quality"),
         "expected excess": Step("expected above the limit of each person"),
         "outlay": Step("outlay of the holder"),
         "cost of lines": Step("cost of the line"),

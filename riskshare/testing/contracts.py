@@ -22,7 +22,7 @@ ONCE = ("capitated-budget", "stranded-support")
 def contracts(world: World) -> tuple[Contract, ...]:
     """Draw one or two contracts; the second has a scope."""
     made = [_contract(world, "main", world.lines)]
-    if world.chance(0.4):
+    if world.chance(0.3):
         lines = tuple(world.pick.sample(world.lines, world.pick.randint(1, len(world.lines))))
         years = st.lists(st.sampled_from(world.labels["year"]), min_size=1, unique=True)
         made.append(
@@ -84,8 +84,8 @@ def _kinds(world: World, probability: float) -> list[str]:
     """Choose kinds of term in any order, pools always and some kinds twice."""
     always = {"pool", *(set(STRATEGIES) - BUILT_IN)}
     kinds = [kind for kind in STRATEGIES if kind in always or world.chance(probability)]
-    kinds += [kind for kind in kinds if kind not in ONCE and world.chance(0.25)]
-    if world.chance(probability):
+    kinds += [kind for kind in kinds if kind not in ONCE and world.chance(0.15)]
+    if world.chance(0.4):
         kinds.append("pool")
     world.pick.shuffle(kinds)
     return kinds

@@ -1,6 +1,7 @@
 """What a strategy for a kind of term works with, and how a new kind joins."""
 
 import random
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis.strategies import DrawFn
 
+from riskshare.checks.given import literals
 from riskshare.contract.budget import Budget
 from riskshare.contract.term import AbstractTerm, Cash
 from riskshare.names import PHASES
-from riskshare.parameters import Given, Parameter, declaration_of
+from riskshare.parameters import Given, Parameter, declaration_of, fields_of
 
 Number = Callable[[], float]
 
@@ -28,11 +30,16 @@ class Deck:
         self.number = number
         self.dealt: Counter[str] = Counter()
 
-    def deal(self, what: str, words: Sequence[Any]) -> Any:
-        """Return the next word for a choice; the structure's number says where the turn begins."""
-        at = 3 * self.number + self.number // 3 + self.dealt[what]
+    def deal(self, what: str, words: Sequence[Any], usable: Sequence[Any] | None = None) -> Any:
+        """Return the next word for a choice, of those usable; each structure begins elsewhere."""
+        at = zlib.crc32(what.encode()) + self.number + 5 * self.dealt[what]
         self.dealt[what] += 1
-        return words[at % len(words)]
+        turned = [words[(at + i) % len(words)] for i in range(len(words))]
+        return next(word for word in turned if usable is None or word in usable)
+
+    def option(self, what: str, one_in: int) -> bool:
+        """Return whether an option is taken: once in so many times."""
+        return bool(self.deal(what, [True] + [False] * (one_in - 1)))
 
 
 @dataclass
@@ -74,9 +81,10 @@ class Setting:
         """Draw something that the compiled program does not depend on."""
         return self.draw(st.booleans())
 
-    def deal(self, what: str, words: Sequence[Any]) -> Any:
-        """Choose the next of some words, a part of the structure."""
-        return self.deck.deal(what, words)
+    def word(self, cls: type, name: str, usable: Sequence[str] | None = None) -> Any:
+        """Choose the next of the words that a declared field accepts, a part of the structure."""
+        words = next(literals(info.type) for info in fields_of(cls) if info.name == name)
+        return self.deck.deal(f"{cls.__name__}.{name}", words, usable)
 
     def number(self, low: float, high: float, parts: int = 100) -> float:
         """Draw a number with few digits, both ends included."""
@@ -91,10 +99,11 @@ class Setting:
         return self.given(declaration_of(cls, name), lambda: self.number(low, high), **labels)
 
     def perhaps(
-        self, probability: float, cls: type, name: str, low: float, high: float, **labels: Any
+        self, one_in: int, cls: type, name: str, low: float, high: float, **labels: Any
     ) -> Given:
-        """Draw a given value for a number that may be left out, or leave it out."""
-        return self.numbers(cls, name, low, high, **labels) if self.chance(probability) else None
+        """Draw a given value for a number once in so many times, and else leave it out."""
+        taken = self.deck.option(f"{cls.__name__}.{name}", one_in)
+        return self.numbers(cls, name, low, high, **labels) if taken else None
 
     def partner(self) -> str:
         """Draw a partner."""
@@ -146,8 +155,8 @@ class Setting:
         fields: dict[str, Any] = {
             "phase": self.pick.choice(phases) if self.chance(0.25) else None,
             "residue": self.partner() if self.chance(0.25) else None,
-            "recurrent": not self.chance(0.2),
-            "cash": self._cash() if self.chance(0.15) else None,
+            "recurrent": not self.chance(0.15),
+            "cash": self._cash() if self.chance(0.1) else None,
         }
         if self.draw(st.integers(0, 3)) == 0:
             fields["in_force"] = self.numbers(AbstractTerm, "in_force", 0, 1)

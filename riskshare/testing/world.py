@@ -34,13 +34,16 @@ from riskshare.system import (
 )
 from riskshare.testing.setting import Deck, given_value, shares
 
+SALT = 0
+"""Where structures begin: chosen so that the family holds every option of every term."""
+
 
 class World:
     """Builds one case: ``pick`` and ``deck`` make its structure, ``draw`` its numbers."""
 
     def __init__(self, number: int, draw: DrawFn, persons: bool = True) -> None:
         self.structure = number
-        self.pick = random.Random(number)
+        self.pick = random.Random(f"{SALT} {number}")
         self.deck = Deck(number)
         self.draw = draw
         self.persons = persons and number % 5 == 4
@@ -160,10 +163,15 @@ class World:
         kinds = {"payer": "payer", "council": "council", "account": "pool", "external": "external"}
         fields: dict[str, Any] = {}
         if name in self.pools:
-            fields["opening_balance"] = self.number(0, 1e5) if self.maybe() else None
+            # nothing may draw on an account that has nothing and is not made whole
+            fields["opening_balance"] = self.number(1, 1e5)
             fields["prorate"] = self.deck.deal("prorate", [None, "carry", None, "lapse"])
-            funded = fields["prorate"] is None and self.chance(0.6)
-            fields["shortfall"] = self._shares_of_others() if funded else None
+            made_whole = fields["prorate"] is None
+            if made_whole and self.deck.option("shortfall", 2):
+                fields["shortfall"] = self._shares_of_others()
+            if made_whole and self.deck.option("uncommitted", 2):
+                names = self.organisations + self.outside
+                fields["uncommitted"] = {n: self.number(0, 1e5) for n in names if self.maybe()}
             fields["release"] = self._shares_of_others() if self.chance(0.6) else None
         if name in self.organisations:
             fields["offset"] = offsets[name]
@@ -239,10 +247,9 @@ class World:
             **index,
         )
 
-    def _noise(self, laws: list[str], coupled: bool) -> Noise:
+    def _noise(self, laws: list[str], coupling: list[str]) -> Noise:
         law = self.pick.choice(laws)
-        chance = [name for name, kind in self.driver_kinds.items() if kind == "chance"]
-        factors = {name: self.number(-0.6, 0.6) for name in chance} if coupled else {}
+        factors = {name: self.number(-0.6, 0.6) for name in coupling}
         return Noise(
             law=law,  # type: ignore[arg-type]  # one of the words
             overdispersion=self.number(0, 0.05) if law == "negative-binomial" else None,
@@ -290,10 +297,11 @@ class World:
             for d in acting
             if self.maybe()
         }
-        coupled = "chance" in self.driver_kinds.values() and self.chance(0.5)
+        coupling = [d.name for d in drivers if d.acts_on == "chance" and not d.certain]
+        coupling = coupling if self.chance(0.5) else []
         counts = ["poisson", "negative-binomial", "gamma", "lognormal"]
-        noise = self._noise(counts, coupled) if self.chance(0.7) else None
-        unit_noise = self._noise(["gamma", "lognormal"], False) if self.chance(0.3) else None
+        noise = self._noise(counts, coupling) if self.chance(0.7) else None
+        unit_noise = self._noise(["gamma", "lognormal"], []) if self.chance(0.3) else None
         exposure = self.draw(st.sampled_from((None, *self.populations)))
         volume: dict[str, Any] = {"baseline": self.number(0, 20_000)}
         if name in self.new:

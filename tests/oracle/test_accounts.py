@@ -423,9 +423,7 @@ def test_results_of_all_years_together_are_shared_in_the_last():
 
 def test_a_rebased_budget_follows_spend_two_years_before():
     # half of 20m and half of what was spent two years before, with growth of 10 % a year
-    of = contract(
-        pool(rebasing=rs.Rebasing(weight=0.5, growth=0.1, direction="both-ways", lag=2))
-    )
+    of = contract(pool(rebasing=rs.Rebasing(weight=0.5, growth=0.1, direction="both-ways", lag=2)))
     outcomes = settled(of, actuals(of, [[9000], [10_000], [10_000], [10_000]]))
     # 10 + 0.5 x 18 x 1.21 = 20.89; 10 + 0.5 x 20 x 1.21 = 22.1
     assert [paid(outcomes, "pool", year=y) for y in range(4)] == [1e6, 0, 445_000, 1_050_000]
@@ -468,8 +466,6 @@ def test_a_pool_knows_the_years_of_its_contract_alone(fields, expected):
         budgets=[rs.Budget(name="b")],
         terms=[rs.ActivityPayment(), pool(**fields)],
     )
-    of = rs.Case(
-        name="t", years=of.years, partners=of.partners, lines=of.lines, contracts=[later]
-    )
+    of = rs.Case(name="t", years=of.years, partners=of.partners, lines=of.lines, contracts=[later])
     outcomes = settled(of, actuals(of, [[10_000], [9000], [10_250]]))
     assert [paid(outcomes, "pool", year=y) for y in range(3)] == expected

@@ -167,10 +167,7 @@ def test_the_residue_of_rounding_goes_to_whom_the_term_names(name):
         "contribution": (
             "contribution",
             {"contributions": [f"from-{n}" for n in ORGANISATIONS]},
-            [
-                rs.Funding(name=f"from-{n}", from_=n, to="host", amount=1e6)
-                for n in ORGANISATIONS
-            ],
+            [rs.Funding(name=f"from-{n}", from_=n, to="host", amount=1e6) for n in ORGANISATIONS],
         ),
         "need": ("need", {"people": {n: {"young": 1 / 3} for n in ORGANISATIONS}}, []),
         "maximum": ("fixed", {"share": third, "maximum": {"acute": 1e6}}, []),
@@ -363,9 +360,7 @@ def test_a_key_has_what_it_needs_and_nothing_else(key, fields, problem):
 def test_keys_in_a_simulation_are_those_of_settlement():
     for name, (key, fields, terms, scores, shares) in KEYS.items():
         of = shared(key, *terms, scores=dict.fromkeys(scores, 0.5), **fields)
-        noisy = [
-            dataclasses.replace(x, noise=rs.Noise(law="gamma", cv=0.05)) for x in of.lines
-        ]
+        noisy = [dataclasses.replace(x, noise=rs.Noise(law="gamma", cv=0.05)) for x in of.lines]
         outcomes = rs.simulate(dataclasses.replace(of, lines=noisy), samples=128, seed=1)
         pool = outcomes.posting.sel(term="c.pool").isel(year=0)
         if scores:  # equal scores: weights alone

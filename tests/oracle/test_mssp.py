@@ -1,11 +1,9 @@
 """Every settlement of the Medicare Shared Savings Program, PY2014 to PY2022, as one contract."""
 
-import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 
 import riskshare as rs
 from tests import mssp
@@ -15,106 +13,12 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "mssp" / "mssp_core_2014_
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA}")
 
 
-def contract():
-    """The terms of the program: what differs between tracks and years is a number of them."""
-    both = {"gain": 0.5, "loss": 0.5}
-    points, rates = zip(*mssp.SCALE, strict=True)
-    pool = rs.Pool(
-        name="sharing",
-        budget="benchmark",
-        value_of=["care"],
-        holder="cms",
-        key="fixed",
-        share={"aco": 1.0},
-        gate=rs.Gate(
-            threshold=both,
-            reading="first-dollar",
-            scale=rs.Scale(population="assigned", members=points, rate=rates, weight=both),
-            missed=both,
-        ),
-        rate=both,
-        quality=rs.Quality(partner="aco", weight=0.5, offset=0.5, floor=0.4, ceiling=0.75),
-        scalar=both,
-        caps=[rs.Cap(limit=both, of="budget", applies="after-share")],
-        relief=both,
-    )
-    return rs.Case(
-        name="mssp",
-        currency="USD",
-        years=[
-            rs.Year(
-                label="performance",
-                start=datetime.date(2022, 1, 1),
-                end=datetime.date(2022, 12, 31),
-            )
-        ],
-        partners=[
-            rs.Partner(name="cms", kind="payer"),
-            rs.Partner(name="aco", kind="provider", quality=rs.Score(value=1.0)),
-            rs.Partner(name="providers", kind="provider"),
-        ],
-        members=[rs.Population(name="assigned", count=10_000)],
-        lines=[
-            rs.Line(
-                name="care",
-                deliverer="providers",
-                payer="cms",
-                unit="dollar",
-                baseline=1e8,
-                unit_cost=1.0,
-                price=1.0,
-            )
-        ],
-        contracts=[
-            rs.Contract(
-                name="mssp",
-                budgets=[rs.Budget(name="benchmark", base=1e8)],
-                terms=[rs.ActivityPayment(), pool],
-            )
-        ],
-    )
-
-
-def parameters(numbers):
-    """Paths of the contract's numbers, each over contracts."""
-
-    def over(values):
-        return xr.DataArray(values, dims="contract")
-
-    sides = ("gain", "loss")
-    found = {"mssp.benchmark.base": over(numbers["benchmark"])}
-    for path, name in (
-        ("gate.threshold", "threshold"),
-        ("gate.scale.weight", "scaled"),
-        ("gate.missed", "missed"),
-        ("rate", "rate"),
-        ("scalar", "scalar"),
-        ("caps[0].limit", "cap"),
-    ):
-        for side in sides:
-            found[f"mssp.sharing.{path}[{side}]"] = over(numbers[f"{name}.{side}"])
-    for name in ("weight", "offset", "floor", "ceiling"):
-        found[f"mssp.sharing.quality.{name}"] = over(numbers[name])
-    found["mssp.sharing.relief[gain]"] = over(np.zeros_like(numbers["relief"]))
-    found["mssp.sharing.relief[loss]"] = over(numbers["relief"])
-    return found
-
-
-def experience(numbers):
-    year, dims = ["performance"], ("contract", "year")
-    return xr.Dataset(
-        {
-            "activity": ((*dims, "line"), numbers["expenditure"][:, None, None]),
-            "members": ((*dims, "population"), numbers["lives"][:, None, None]),
-            "quality": ((*dims, "partner"), numbers["quality"][:, None, None]),
-        },
-        {"year": year, "line": ["care"], "population": ["assigned"], "partner": ["aco"]},
-    )
-
-
 def settle(numbers):
     return rs.settle(
-        contract(), experience(numbers), parameters=parameters(numbers), keep=("posting",)
+        mssp.contract(),
+        mssp.experience(numbers),
+        parameters=mssp.parameters(numbers),
+        keep=("posting",),
     )
 
 
@@ -228,6 +132,16 @@ def test_one_contract_by_itself_equals_its_row_of_the_batch(table, settled):
     numbers = mssp.numbers(table)
     for row in (0, 1500, 4000):
         own = {name: values[row : row + 1] for name, values in numbers.items()}
-        values = {path: float(array[0]) for path, array in parameters(own).items()}
-        alone = rs.settle(contract(), experience(own).isel(contract=0), parameters=values)
+        values = {path: float(array[0]) for path, array in mssp.parameters(own).items()}
+        alone = rs.settle(mssp.contract(), mssp.experience(own).isel(contract=0), parameters=values)
         assert sharing(alone)[0] == settled[row]
+
+
+@pytest.mark.parametrize("year", [2021, 2022])
+def test_savings_rates_spread_by_size_as_published(table, year):
+    """R4: the SD of savings rates is 2.7-3.1 points at 30,000 lives or more, 4.6-4.9 below."""
+    rate = 100 * (1 - table["expend"] / table["benchmark"])
+    of_year = table["year"] == year
+
+    assert 2.7 <= rate[of_year & (table["n_ab"] >= 30_000)].std(ddof=1) <= 3.1
+    assert 4.6 <= rate[of_year & (table["n_ab"] < 10_000)].std(ddof=1) <= 4.9

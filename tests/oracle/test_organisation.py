@@ -70,9 +70,7 @@ def test_m22_460m_split_77_to_23():
     ],
 )
 def test_m22_an_overspend_is_shared_by_contribution(spend, ccg, council):
-    by_contribution = pooled(
-        "contribution", 460e6, contributions=["ccg-part", "council-part"]
-    )
+    by_contribution = pooled("contribution", 460e6, contributions=["ccg-part", "council-part"])
     outcomes = settled(by_contribution, actuals(by_contribution, spend))
     assert paid(outcomes, "pool", to="ccg") == ccg
     assert paid(outcomes, "pool", to="council") == council
@@ -80,9 +78,7 @@ def test_m22_an_overspend_is_shared_by_contribution(spend, ccg, council):
 
 
 def test_m22_the_risk_payment_of_39k_is_0_0085_per_cent_of_the_fund():
-    by_contribution = pooled(
-        "contribution", 460e6, contributions=["ccg-part", "council-part"]
-    )
+    by_contribution = pooled("contribution", 460e6, contributions=["ccg-part", "council-part"])
     outcomes = settled(by_contribution, actuals(by_contribution, 460.039))
     assert round(100 * paid(outcomes, "pool", to="fund") / 460e6, 4) == 0.0085
 
@@ -345,12 +341,13 @@ def test_m24_the_reserve_is_360_and_200_and_270():
     assert balance == 830_000_000.00
 
 
-def test_a_levy_needs_the_turnover_it_is_a_share_of():
-    with pytest.raises(rs.CaseError, match=r"levy\.rate\[a\].*turnover is missing"):
+@pytest.mark.parametrize("rate", [{"provider": 0.005}, 0.005, (0.005,)])
+def test_a_levy_needs_the_turnover_it_is_a_share_of(rate):
+    with pytest.raises(rs.CaseError, match=r"levy\.rate.*turnover"):
         case(
             [line()],
-            [rs.Levy(to="payer", rate={"a": 0.005})],
-            partners=[partner("payer", "payer"), partner("provider"), partner("a")],
+            [rs.Levy(to="payer", rate=rate)],
+            partners=[partner("payer", "payer"), partner("provider")],
         )
 
 
@@ -514,9 +511,7 @@ def test_m27_a_withhold_of_2_per_cent_at_a_score_of_85():
     assert paid(outcomes, "withhold", to="payer") == 300_000.00
 
 
-@pytest.mark.parametrize(
-    ("score", "lost"), [(0.0, 2_000_000.00), (1.0, 0.00), (0.5, 1_000_000.00)]
-)
+@pytest.mark.parametrize(("score", "lost"), [(0.0, 2_000_000.00), (1.0, 0.00), (0.5, 1_000_000.00)])
 def test_m27_what_the_score_does_not_earn_is_lost(score, lost):
     outcomes = settled(withheld("law"), scored(withheld("law"), score))
     assert paid(outcomes, "withhold", to="payer") == lost
@@ -543,7 +538,7 @@ def test_a_score_is_a_share(score):
 
 
 def test_a_score_is_stated_as_a_share():
-    with pytest.raises(rs.CaseError, match=r"partners\.provider\.quality\.value.*0\.85"):
+    with pytest.raises(rs.CaseError, match=r"partners\.provider\.quality"):
         case([line()], partners=[partner("payer", "payer"), partner("provider", quality=rs.Score(value=85.0))])  # fmt: skip
 
 

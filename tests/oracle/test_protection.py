@@ -198,6 +198,22 @@ def test_m28_persons_are_given_and_never_drawn():
     assert (off.posting.sel(term="c.stop-loss") == 0).all()
 
 
+def test_m28_a_planners_draws_hold_persons_in_each_sample():
+    of = insured()
+    given = xr.Dataset(
+        {
+            "activity": (("year", "line", "sample"), np.ones((1, 1, 3))),
+            "person_cost": (
+                ("year", "line", "person", "sample"),
+                [[[[40_000.0, 100_000.0, 300_000.0], [0.0, 0.0, 100_000.0]]]],
+            ),
+        },
+        {"year": ["2018/19"], "line": ["spells"]},
+    )
+    found = rs.settle(of, given).posting.sel(term="c.stop-loss", partner="provider").isel(year=0)
+    np.testing.assert_allclose(found, [0.0, 44_000.0, 208_000.0], rtol=1e-12)
+
+
 @pytest.mark.parametrize("wrong", [-1.0, np.inf])
 def test_m28_impossible_costs_are_refused(wrong):
     with pytest.raises(rs.ExperienceError, match="person_cost"):
@@ -319,6 +335,11 @@ def test_surplus_above_target_and_what_is_kept_is_returned():
     # a: half of 5 - 1; b: all of 0.25; c is below its target
     assert to_all(outcomes, "back") == [-2_000_000.00, -250_000.00, 0.00]
     assert paid(outcomes, "back", to="nation") == 2_250_000.00
+
+
+def test_outsiders_have_no_surplus_to_return():
+    with pytest.raises(rs.CaseError, match=r"c\.back\.share\[nation\]"):
+        organisations(rs.SurplusReturn(to="a", share=1.0, name="back"))
 
 
 def test_surplus_returned_fills_a_reserve_that_supports_in_the_next_year():

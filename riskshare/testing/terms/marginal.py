@@ -16,7 +16,7 @@ from riskshare.testing.setting import Setting, strategy_for
 @strategy_for("marginal-rate")
 def _marginal_rate(setting: Setting) -> AbstractTerm:
     lines = setting.some_lines()
-    per = setting.deal("per", ["line", "total"])
+    per = setting.word(MarginalRate, "per")
     every = {"line": lines or setting.lines}
     own = every if per == "line" else {"line": ()}
     banded, glass = setting.chance(0.5), setting.chance(0.6)
@@ -30,8 +30,8 @@ def _marginal_rate(setting: Setting) -> AbstractTerm:
 
     count = setting.pick.randint(1, 3)
     bands = [Band(beyond=edge(Band, "beyond", i), rate=rate(Band)) for i in range(count)]
-    cap = setting.perhaps(0.5, MarginalRate, "cap", 0, 0.3, **own)
-    collar = setting.perhaps(0.5, MarginalRate, "collar", 0, 0.3, **own)
+    cap = setting.perhaps(2, MarginalRate, "cap", 0, 0.3, **own)
+    collar = setting.perhaps(2, MarginalRate, "collar", 0, 0.3, **own)
     limited = per == "total" and (cap is not None or collar is not None)
     return MarginalRate(
         lines=lines,
@@ -42,16 +42,16 @@ def _marginal_rate(setting: Setting) -> AbstractTerm:
         break_glass=BreakGlass(
             threshold=edge(BreakGlass, "threshold", 4),
             rate=rate(BreakGlass),
-            reading=setting.deal("glass", ["excess-only", "whole-deviation"]),
+            reading=setting.word(BreakGlass, "reading"),
         )
         if glass
         else None,
-        base=setting.perhaps(0.4, MarginalRate, "base", 0, 2e6, **every),
-        target=setting.perhaps(0.4, MarginalRate, "target", 0.5, 1.2, **every),
+        base=setting.perhaps(2, MarginalRate, "base", 0, 2e6, **every),
+        target=setting.perhaps(2, MarginalRate, "target", 0.5, 1.2, **every),
         cap=cap,
         collar=collar,
-        fund=setting.perhaps(0.6, MarginalRate, "fund", 0, 1e6) if limited else None,
-        low_volume=setting.perhaps(0.3, MarginalRate, "low_volume", 0, 1e6),
+        fund=setting.perhaps(2, MarginalRate, "fund", 0, 1e6) if limited else None,
+        low_volume=setting.perhaps(3, MarginalRate, "low_volume", 0, 1e6),
         **setting.common(),
     )
 
@@ -62,7 +62,7 @@ def _revenue_compensation(setting: Setting) -> AbstractTerm:
     own = {"line": lines or setting.lines}
     return RevenueCompensation(
         lines=lines,
-        budget=setting.perhaps(0.5, RevenueCompensation, "budget", 0, 2e6, **own),
+        budget=setting.perhaps(2, RevenueCompensation, "budget", 0, 2e6, **own),
         shortfall=setting.numbers(RevenueCompensation, "shortfall", 0, 1, **own),
         excess=setting.numbers(RevenueCompensation, "excess", 0, 1, **own),
         **setting.common(),
@@ -91,8 +91,8 @@ def _stranded_support(setting: Setting) -> AbstractTerm | None:
     return StrandedSupport(
         lines=lines or None,
         share=setting.numbers(StrandedSupport, "share", 0, 1, **own),
-        of=setting.deal("of", ["value removed", "stranded cost"]),
-        basis=setting.deal("basis", ["planned", "realised"]),
+        of=setting.word(StrandedSupport, "of"),
+        basis=setting.word(StrandedSupport, "basis"),
         taper=setting.numbers(StrandedSupport, "taper", 0, 1),
         paid_in="paid" if paid else None,
         **common,

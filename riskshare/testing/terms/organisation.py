@@ -59,7 +59,7 @@ def _performance_payment(setting: Setting) -> AbstractTerm | None:
         lines=setting.some_lines(),
         amount=setting.numbers(PerformancePayment, "amount", 0, 1e6),
         target=setting.numbers(PerformancePayment, "target", 0.001, 0.3),
-        release=setting.deal("release", ["gate", "pro-rata"]),
+        release=setting.word(PerformancePayment, "release"),
         **setting.common(),
     )
 
@@ -69,7 +69,7 @@ def _invest_to_save(setting: Setting) -> AbstractTerm | None:
     if len(setting.partners) < 2:
         return None
     from_, to = setting.two_partners()
-    measure = setting.deal("measure", ["stated", "cost-released", "value-removed"])
+    measure = setting.word(InvestToSave, "measure")
     stated = measure == "stated"
     return InvestToSave(
         from_=from_,
@@ -80,6 +80,6 @@ def _invest_to_save(setting: Setting) -> AbstractTerm | None:
         measure=measure,
         saving=setting.numbers(InvestToSave, "saving", 0, 2e6) if stated else None,
         driver=setting.funding_driver if stated and setting.chance(0.6) else None,
-        floor=setting.perhaps(0.5, InvestToSave, "floor", 0, 1),
+        floor=setting.perhaps(2, InvestToSave, "floor", 0, 1),
         **setting.common(),
     )

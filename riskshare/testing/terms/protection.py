@@ -15,7 +15,7 @@ def _stop_loss(setting: Setting) -> AbstractTerm | None:
         to=to,
         lines=setting.some_lines(),
         attachment=setting.numbers(StopLoss, "attachment", 0, 50_000),
-        limit=setting.perhaps(0.5, StopLoss, "limit", 60_000, 300_000),
+        limit=setting.perhaps(2, StopLoss, "limit", 60_000, 300_000),
         coinsurance=setting.numbers(StopLoss, "coinsurance", 0, 1),
         premium=setting.numbers(StopLoss, "premium", 0, 1e5),
         **setting.common(),
@@ -45,7 +45,7 @@ def _deficit_support(setting: Setting) -> AbstractTerm:
         from_=from_,
         share=setting.by_partner(DeficitSupport, "share", 0, 1, from_),
         floor=setting.numbers(DeficitSupport, "floor", 0, 1e6),
-        limit=setting.perhaps(0.5, DeficitSupport, "limit", 0, 1e6),
+        limit=setting.perhaps(2, DeficitSupport, "limit", 0, 1e6),
         **setting.common(),
     )
 
