@@ -69,6 +69,38 @@ def test_settle_prints_the_toy_case_to_the_penny(actuals: Path, tmp_path: Path) 
     assert "msk.pool,acute,67200.0" in (tmp_path / "out" / "postings.csv").read_text()
 
 
+def test_the_full_account_states_the_toy_case_line_by_line(actuals: Path, tmp_path: Path) -> None:
+    answer = _riskshare("settle", "msk-toy", actuals, "--statement", "--out", tmp_path / "out")
+    lines = [line.split() for line in answer.stdout.splitlines()]
+
+    assert answer.returncode == 0, answer.stderr
+    for shown in (
+        "budget 16,680,000.00",
+        "below target: part in this band 600,000.00 0.00 40 % -240,000.00",
+        "outlay of the holder: msk.marginal-rate -168,000.00",
+        "spend 16,512,000.00",
+        "result: budget less spend 168,000.00",
+        "acute commissioner inpatients 240,000.00",
+        "commissioner acute 40 % 67,200.00",
+        "commissioner community 25 % 42,000.00",
+        "commissioner (keeps its own) 35 % 58,800.00",
+        "position 178,800.00 -244,800.00 42,000.00 -16,800,000.00",
+    ):
+        assert shown.split() in lines, shown
+    written = (tmp_path / "out" / "statement.csv").read_text().splitlines()
+    assert written[0].startswith("year,section,term,part,step,")
+    assert any(",msk.pool,,receives," in row and row.endswith(",67200.00") for row in written)
+
+
+def test_the_full_account_marks_what_was_filled_from_plan(actuals: Path) -> None:
+    actuals.write_text("line,year,activity\noutpatients,2018/19,32000\n")
+    answer = _riskshare("settle", "msk-toy", actuals, "--missing", "plan", "--statement")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "2,850†" in answer.stdout
+    assert "activity[inpatients, 2018/19], activity[triage, 2018/19]" in answer.stdout
+
+
 def test_settle_names_every_cell_filled_from_plan(actuals: Path) -> None:
     actuals.write_text("line,year,activity\noutpatients,2018/19,32000\n")
     refused = _riskshare("settle", "msk-toy", actuals)
@@ -182,3 +214,10 @@ def test_the_statement_splits_an_influence_pool_by_driver(tmp_path: Path) -> Non
     assert "delivery[triage-instead-of-outpatients]" in answer.stdout
     assert "delivery[fewer-operations]" in answer.stdout
     assert "budget 11,040,000.00" in answer.stdout
+    full = _riskshare(
+        "settle", "mid-nottinghamshire-msk", actuals, "--drivers", drivers, "--statement"
+    )
+    assert full.returncode == 0, full.stderr
+    assert "borne by" in full.stdout
+    # demand is the commissioner's to 0.40 + 0.60 x 0.55, and it has 0.60 by the residual key
+    assert "commissioner 73 %, acute 19.25 %, community 7.75 %" in full.stdout

@@ -37,8 +37,10 @@ def cases() -> None:
     """List the bundled cases, one a line, its name first."""
     from riskshare.files.bundled import case_titles
 
-    for name, title in case_titles().items():
-        typer.echo(f"{name:<26}  {title}")
+    titles = case_titles()
+    width = max(map(len, titles))
+    for name, title in titles.items():
+        typer.echo(f"{name:<{width}}  {title}")
 
 
 @app.command()

@@ -127,7 +127,7 @@ def test_what_trust_and_ccg_pay_each_other_nets_out(frimley: xr.Dataset) -> None
 
 
 def test_the_group_is_its_members_and_the_boundary(frimley: xr.Dataset) -> None:
-    at = dict(year="all", partner="trust and CCG")
+    at = {"year": "all", "partner": "trust and CCG"}
     table = rs.summarise(frimley)
     members = frimley.position.sel(partner=["ccg", "trust"]).sum(["partner", "year"])
     across = ["allocation.capitated-budget", "boundary-in.activity-payment"]

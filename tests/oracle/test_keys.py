@@ -277,7 +277,7 @@ CASCADE = {"acute": 0.5, "community": 0.3, "gp": 0.2}
         ({"acute": 500e3, "community": 300e3, "gp": 200e3}, (500e3, 300e3, 200e3)),
         # one of them, and the others by their shares: 100 go 5:3
         ({"gp": 120e3}, (550e3, 330e3, 120e3)),
-        # both that receive run full, one after the other: 400 -> gp 160, community 240 (300+240=540)
+        # acute's 400 go 3:2 -> 540/360; the gp's 110 go on to community
         ({"acute": 100e3, "gp": 250e3}, (100e3, 650e3, 250e3)),
         # a maximum of nothing
         ({"acute": 0.0}, (0.0, 600e3, 400e3)),

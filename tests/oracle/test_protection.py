@@ -29,11 +29,15 @@ ALZIRA = [
 
 def alzira(rate=0.075):
     """M10: 250,000 people at 750; inflow paid at 80 % of regional cost, outflow at 100 %."""
+
+    def care(name, deliverer, payer, **fields):
+        return line(name, deliverer=deliverer, payer=payer, **{"unit_cost": 0.0, **fields})
+
     return case(
         [
-            line("own", baseline=165, unit_cost=1e6, price=0.0, deliverer="hospital", payer="government"),
-            line("inflow", expected=10, unit_cost=0.0, price=1e6, deliverer="hospital", payer="elsewhere"),
-            line("outflow", expected=5, unit_cost=0.0, price=1e6, deliverer="elsewhere", payer="hospital"),
+            care("own", "hospital", "government", baseline=165, price=0.0, unit_cost=1e6),
+            care("inflow", "hospital", "elsewhere", expected=10, price=1e6),
+            care("outflow", "elsewhere", "hospital", expected=5, price=1e6),
         ],
         [
             rs.CapitatedBudget(from_="government", to="hospital", budget="capitation"),
@@ -58,7 +62,7 @@ def alzira(rate=0.075):
         partners=ALZIRA,
         members=[rs.Population(name="residents", count=250_000)],
         currency="EUR",
-    )  # fmt: skip
+    )
 
 
 def test_m10_profit_above_seven_and_a_half_per_cent_of_turnover_is_returned():
