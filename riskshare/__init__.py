@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from riskshare.analysis.findings import Finding as Finding
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
+    from riskshare.contract.benchmark import Rebasing as Rebasing
+    from riskshare.contract.benchmark import Truncation as Truncation
     from riskshare.contract.budget import Budget as Budget
     from riskshare.contract.marginal import Band as Band
     from riskshare.contract.marginal import BreakGlass as BreakGlass
@@ -45,8 +47,6 @@ if TYPE_CHECKING:
     from riskshare.contract.rule import Quality as Quality
     from riskshare.contract.rule import Scale as Scale
     from riskshare.contract.sharing import Pool as Pool
-    from riskshare.contract.sharing import Rebasing as Rebasing
-    from riskshare.contract.sharing import Truncation as Truncation
     from riskshare.contract.support import StrandedSupport as StrandedSupport
     from riskshare.contract.term import Cash as Cash
     from riskshare.errors import ArgumentError as ArgumentError
@@ -110,7 +110,8 @@ _HOME = {
     ),
     "riskshare.contract.protection": ("DeficitSupport", "ProfitCap", "StopLoss", "SurplusReturn"),
     "riskshare.contract.rule": ("Cap", "Corridor", "Gate", "Quality", "Scale"),
-    "riskshare.contract.sharing": ("Pool", "Rebasing", "Truncation"),
+    "riskshare.contract.benchmark": ("Rebasing", "Truncation"),
+    "riskshare.contract.sharing": ("Pool",),
     "riskshare.contract.support": ("StrandedSupport",),
     "riskshare.contract.term": ("Cash",),
     "riskshare.errors": (

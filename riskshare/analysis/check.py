@@ -30,6 +30,9 @@ from riskshare.errors import ArgumentError
 _SCAN = 65
 """Points of each curve on which numbers are moved to see whether they ever bind."""
 
+_MOVED = 8192
+"""Draws on which every number is moved: each takes a settlement or two."""
+
 _AT_ONCE = 16_384
 """Samples of one settlement of the scan."""
 
@@ -93,7 +96,9 @@ def check(case: Case, *, samples: int = 16_384, seed: int = 1, span: float = 0.5
     findings += gate_findings(probe, gates)
     around = slopes(probe)
     findings += incentive_findings(probe, over_whole_steps(probe, around), gates)
-    bound, found = binding(probe, both, drawn, settled)
+    fewer = slice(max(drawn - _MOVED, 0), None)
+    moved = {name: values[..., fewer] for name, values in both.items()}
+    bound, found = binding(probe, moved, min(drawn, _MOVED), settled.samples(fewer))
     findings += found
     return Check(
         findings=in_order(findings),

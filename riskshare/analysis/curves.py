@@ -65,8 +65,14 @@ class Curve:
         return words[self.kind]
 
 
+_NEARLY_NOTHING = 1e-3
+"""Where curves begin that would begin at nothing: an index at zero takes all of a split by driver,
+which is a jump of the split and of no contract."""
+
+
 def curves_of(probe: Probe, span: float) -> list[Curve]:
     """Return every curve of a case, those of lines and contracts first."""
+    span = min(span, 1 - _NEARLY_NOTHING)
     return [
         *_volumes(probe, span),
         *_levels(probe, span),
@@ -157,7 +163,7 @@ def _deliveries(probe: Probe) -> Iterator[Curve]:
             activity = np.maximum(probe.plan["activity"][:, :, None] + moved, 0)
             return {"driver_index": index, "activity": activity}
 
-        yield Curve("delivery", change.name, 0.0, 2.0, at)
+        yield Curve("delivery", change.name, _NEARLY_NOTHING, 2.0, at)
 
 
 def _drivers(probe: Probe, span: float) -> Iterator[Curve]:

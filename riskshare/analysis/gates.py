@@ -193,9 +193,12 @@ def _window(probe: Probe, number: StepNumber, value: float, draws: Values) -> Nu
     place = probe.terms.index(number.term)
     ends = []
     for side in (-1, 1):
-        case = _with(probe.case, number.path, value + side * number.half)
-        case = probe.case if case is None else case
-        ends.append(probe.settle(draws, case).posting[:, place])
+        # a share cannot be moved beyond nothing or all
+        for to in (value + side * number.half, max(0.0, float(side)), value):
+            case = _with(probe.case, number.path, to)
+            if case is not None:
+                ends.append(probe.settle(draws, case).posting[:, place])
+                break
     return np.asarray(np.abs(ends[1] - ends[0]).max(1))
 
 

@@ -22,9 +22,9 @@ _OFTEN = 0.05
 def imbalance_of(probe: Probe, settled: Settled) -> tuple[float, list[Finding]]:
     """Return the largest imbalance and what breaks conservation.
 
-    Postings of a term sum to zero over partners. So the positions of the system add up to what
-    comes from outside less cost, which is checked on its own:
-    ``sum of positions inside + sum of postings outside... = -cost``.
+    Postings of a term sum to zero over partners. So, between any sample and the first one,
+    ``sum over the system of changes in position = change in money from outside - change in cost``,
+    which is worked out on its own.
     """
     gross = settled.gross
     by_term = np.abs(settled.posting.sum(2)) / gross[:, None]

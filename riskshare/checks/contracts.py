@@ -366,7 +366,7 @@ def check_overlap(case: "Case", found: Findings) -> None:
 
 
 def check_funds(case: "Case", found: Findings) -> None:
-    """A pool account is not drawn before anything fills it, unless its closing makes it whole."""
+    """Refuse to draw a pool account before anything fills it, unless closing makes it whole."""
     for partner in case.partners:
         whole = (partner.opening_balance, partner.shortfall, partner.prorate, partner.uncommitted)
         if partner.kind != "pool" or any(part for part in whole):

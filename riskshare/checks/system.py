@@ -94,6 +94,12 @@ def check_partners(case: "Case", found: Findings) -> None:
         other = partner.other_position
         if other is not None and other.persistence and other.process != "ar1":
             found.add(f"{path}.other_position.persistence", 'goes with process = "ar1"')
+        if partner.quality is not None and (partner.quality.value or 0) > 1:
+            value = partner.quality.value
+            found.add(
+                f"{path}.quality.value",
+                f"found {value:g}; accepted: a score from 0 to 1; did you mean {value / 100:g}?",
+            )
         if partner.quality is not None:
             found.attempt(_check_law, partner.quality, f"{path}.quality")
         for name in ("shortfall", "release"):

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.contract.ledger import PRECISION, Ledger, Transfer, from_each, single, to_each
-from riskshare.contract.primitives import Note, positive, ratio
+from riskshare.contract.keys import portions
+from riskshare.contract.ledger import PRECISION, Ledger, Transfer, from_each, to_each
+from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.term import AbstractTerm, Partner, State, YearView, traced
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter
@@ -63,7 +64,7 @@ class AccountClose(AbstractTerm):
         moved = []
         after: dict[str, Array] = {}
         if self.prorate is not None:
-            returned, paid_late, unpaid = self._prorated(ledger, state, year.note)
+            returned, paid_late, unpaid = self._prorated(ledger, state, year)
             moved.append(from_each(returned, self.account))
             balance = balance + returned.sum(0)
             if self.prorate == "carry":
@@ -75,24 +76,26 @@ class AccountClose(AbstractTerm):
         if self.uncommitted is not None:
             most = self.uncommitted.sum()
             cut = jnp.minimum(positive(-balance), most)
-            cuts = self.uncommitted[:, None] * ratio(cut, most * jnp.ones_like(cut))
+            cuts = portions(cut, ratio(self.uncommitted, most)[:, None], year.pennies)
             year.note("uncommitted schemes cut", quantity=self.uncommitted, amount=cuts)
             moved.append(from_each(cuts, self.account))
             balance = balance + cut
         if self.shortfall is not None:
             short = jnp.maximum(-balance, 0)
             year.note("shortfall", amount=short)
-            moved.append(single(short, self.account, self.shortfall))
+            moved.append(
+                from_each(portions(short, self.shortfall[:, None], year.pennies), self.account)
+            )
             balance = balance + short
         if self.release is not None:
             left = self.last * jnp.maximum(balance, 0)
             year.note("release", amount=-left)
-            moved.append(single(left, self.release, self.account))
+            moved.append(to_each(portions(left, self.release[:, None], year.pennies), self.account))
             balance = balance - left
         year.note("balance carried", amount=balance)
         return tuple(moved), after | {"balance": balance}
 
-    def _prorated(self, ledger: Ledger, state: State, note: Note) -> tuple[Array, Array, Array]:
+    def _prorated(self, ledger: Ledger, state: State, year: YearView) -> tuple[Array, Array, Array]:
         """Return what partners hand back, what is paid of old claims, and what stays unpaid."""
         held = state["balance"]
         claims: Any = 0.0
@@ -104,10 +107,11 @@ class AccountClose(AbstractTerm):
             claims = claims + positive(entry) * ratio(positive(-mine), given.sum(0))
         held = positive(held)
         old = state.get("unpaid", jnp.zeros_like(claims))
-        late = old * jnp.minimum(1, jnp.where(old.sum(0) > 0, ratio(held, old.sum(0)), 1))
-        left = positive(held - late.sum(0))
-        total = claims.sum(0)
-        returned = claims * (1 - jnp.minimum(1, jnp.where(total > 0, ratio(left, total), 1)))
-        note("held", quantity=held)
-        note("claims", quantity=claims, rate=1 - ratio(returned, claims), amount=returned)
+        due = old.sum(0)
+        late = portions(jnp.minimum(held, due), ratio(old, due), year.pennies)
+        left, total = positive(held - late.sum(0)), claims.sum(0)
+        paid = portions(jnp.minimum(left, total), ratio(claims, total), year.pennies)
+        returned = claims - paid
+        year.note("held", quantity=held)
+        year.note("claims", quantity=claims, rate=1 - ratio(returned, claims), amount=returned)
         return returned, late, old - late + returned

@@ -1,5 +1,6 @@
 """Allocation keys: who gets which share. Every key sums to one over partners."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,14 +14,35 @@ Numbers = NDArray[np.float64]
 
 
 def proportional(weights: Any) -> Any:
-    """Return weights as shares over the first axis: ``w_i = c_i / sum c``; equal where all are 0.
+    """Return weights as shares over the first axis: ``w_i = c_i / sum c``; none where all are 0.
 
     The weights may be NumPy or JAX arrays, (partner) or (partner, sample).
     """
     xp = weights.__array_namespace__()
     total = weights.sum(0)
     there = total > 0
-    return xp.where(there, weights / xp.where(there, total, 1), 1 / len(weights))
+    return xp.where(there, weights / xp.where(there, total, 1), 0.0)
+
+
+def portions(total: Array, key: Array, pennies: Callable[[Array, str], Array]) -> Array:
+    """Return a total shared by a key in whole smallest units: (partner, sample).
+
+    What rounding leaves goes to the largest share, so that the portions sum to the total.
+
+    Parameters
+    ----------
+    total
+        (sample), money.
+    key
+        (partner, 1) or (partner, sample), summing to one, or to nothing where nothing is shared.
+    pennies
+        Rounds money to the smallest unit (`riskshare.contract.term.YearView.pennies`).
+    """
+    whole = jnp.where(key.sum(0) > 0, pennies(total, "nearest"), 0)
+    parts = pennies(key * whole, "nearest")
+    rows = jnp.arange(len(key))[:, None]
+    largest = (rows == jnp.argmax(key, axis=0)).astype(parts.dtype)
+    return parts + largest * (whole - parts.sum(0))
 
 
 def among(weights: Any, members: Any) -> Any:

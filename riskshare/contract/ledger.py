@@ -60,6 +60,10 @@ class Ledger:
         """Sum over the entries: what each partner has received less what it has paid."""
         return sum(self.entries.values(), 0.0)  # type: ignore[return-value]  # 0 where it is empty
 
+    def gross(self) -> Float[Array, "partner sample"]:
+        """Sum over the entries of what each partner received or paid, without sign."""
+        return sum((jnp.abs(entry) for entry in self.entries.values()), 0.0)  # type: ignore[return-value]  # 0 where it is empty
+
     def net(
         self, terms: tuple[str, ...], partner: Float[Array, " partner"]
     ) -> Float[Array, " sample"]:

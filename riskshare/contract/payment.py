@@ -1,7 +1,7 @@
 """Terms that turn activity into money: funding, levies, budgets, blocks, prices, open books."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -80,9 +80,11 @@ class Levy(AbstractTerm):
 
     def problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
         """Yield partners that are levied without a turnover."""
+        by_name = isinstance(self.rate, Mapping) and set(self.rate) & set(around.turnover)
         for name, given in around.turnover.items():
-            rate = self.rate.get(name, 0) if hasattr(self.rate, "get") else 0
-            if rate and not given:
+            rate = self.rate.get(name, 0) if by_name else self.rate
+            outside = around.kinds[name] in ("pool", "external") and not by_name
+            if rate and not given and not outside:
                 yield (
                     f"rate[{name}]",
                     f"partners.{name}.turnover is missing; a levy is a share of it",

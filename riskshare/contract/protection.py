@@ -174,12 +174,7 @@ class DeficitSupport(AbstractTerm):
 
     def problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
         """Yield who would support itself, or what is no organisation."""
-        for name, kind in around.kinds.items():
-            share = self.share.get(name, 0) if hasattr(self.share, "get") else self.share
-            if share and name == self.from_:
-                yield f"share[{name}]", "would support itself; leave it out"
-            elif share and kind in ("pool", "external"):
-                yield f"share[{name}]", f"is of kind {kind!r} and has no target; leave it out"
+        yield from _no_organisation(self.share, self.from_, "support", around)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who supports."""
@@ -220,6 +215,10 @@ class SurplusReturn(AbstractTerm):
         0.0
     )
 
+    def problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
+        """Yield who would pay itself, or what is no organisation."""
+        yield from _no_organisation(self.share, self.to, "pay", around)
+
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who collects."""
         return self.to
@@ -236,6 +235,23 @@ class SurplusReturn(AbstractTerm):
         year.note("position so far", quantity=position * held, beyond=kept)
         year.note("surplus", quantity=over * held, rate=self.share[:, None], amount=amount)
         return (from_each(amount, self.to),), state
+
+
+def _no_organisation(
+    shares: Given, other: str, would: str, around: Surroundings
+) -> Iterator[tuple[str, str]]:
+    """Yield the partners with a share that are the other side, or have no target."""
+    by_name = hasattr(shares, "get")
+    for name, kind in around.kinds.items():
+        if not (shares.get(name, 0) if by_name else shares):
+            continue
+        if name == other:
+            yield f"share[{name}]", f"would {would} itself; give shares by partner"
+        elif kind in ("pool", "external"):
+            yield (
+                f"share[{name}]",
+                f"is of kind {kind!r} and has no target; give shares by partner and leave it out",
+            )
 
 
 def later_terms(

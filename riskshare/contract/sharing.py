@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+from riskshare.contract.benchmark import Rebasing, Truncation
 from riskshare.contract.keys import among, proportional, within
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer, single, to_each
 from riskshare.contract.primitives import positive, ratio
@@ -32,67 +32,14 @@ from riskshare.contract.term import (
     YearView,
     rows,
     term,
-    traced,
 )
 from riskshare.names import Phase
-from riskshare.parameters import Choice, Declared, FrozenMap, Given, Parameter, Reference
+from riskshare.parameters import Given, Parameter, Reference
 
 _KEY = Parameter("share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, base="pool")
 _SUM_TOLERANCE = 1e-9
 _NO_LIMIT = 1e15
 """Stands for no limit, in money."""
-
-
-_BENCHMARK = FrozenMap(
-    {
-        "truncated": "leaves the budget as it is: spend 5 or 10 % off is a result of 5 or 10 %",
-        "untruncated": "takes expected_excess off the budget: spend 5 or 10 % below is a result of "
-        "5 or 10 % less that, above of 5 or 10 % more",
-    }
-)
-_DIRECTION = FrozenMap(
-    {
-        "both-ways": "moves the later budget by weight x 5 or 10 %, down after spend 5 or 10 % "
-        "below budget and up after spend above",
-        "down-only": "moves it down by weight x 5 or 10 % after spend below, and never up",
-    }
-)
-
-
-@traced
-@dataclass(frozen=True, kw_only=True)
-class Truncation(Declared):
-    """Each person's cost counts up to a limit only (M30).
-
-    A budget made from data that was not truncated must lose what lies above the limit as well, or
-    truncation makes savings of its own: ``benchmark`` says which it is, and ``expected_excess``
-    how much of an ``untruncated`` budget lies above.
-    """
-
-    at: Annotated[Given, Parameter("money per person", lower=0.0)]
-    benchmark: Annotated[Literal["truncated", "untruncated"] | None, Choice(_BENCHMARK)] = None
-    expected_excess: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="budget")] = (
-        None
-    )
-
-
-@traced
-@dataclass(frozen=True, kw_only=True)
-class Rebasing(Declared):
-    """A budget that follows what was spent, some years later.
-
-    ``B_t = (1 - weight) x budget_t + weight x (spend_(t - lag) + savings_adjustment x shared gain
-    of that year) x growth over the lag``. It is a ratchet: what is saved lowers a later budget. The
-    adjustment gives part of it back.
-    """
-
-    weight: Annotated[Given, Parameter("share", lower=0.0, upper=1.0, base="budget")]
-    growth: Annotated[Given, Parameter("rate per year", lower=-1.0, upper=1.0)] = 0.0
-    savings_adjustment: Annotated[
-        Given, Parameter("share", lower=0.0, upper=1.0, base="shared gain")
-    ] = 0.0
-    direction: Annotated[Literal["both-ways", "down-only"] | None, Choice(_DIRECTION)] = None
-    lag: int = 1
 
 
 KeyRule = Literal[
@@ -215,8 +162,11 @@ class Pool(AbstractTerm):
             return dataclasses.replace(self, share=proportional(np.asarray(self.between).T).T)
         if self.key == "budget":
             planned = (plan.plan * plan.price) @ plan.deliverer.T
-            shares = proportional((planned * np.asarray(self.between)).T).T
-            return dataclasses.replace(self, share=shares)
+            members = np.asarray(self.between, np.float64)
+            weights = planned * members
+            # where nobody among them delivers anything, they share equally
+            weights = np.where(weights.sum(1, keepdims=True) > 0, weights, members)
+            return dataclasses.replace(self, share=proportional(weights.T).T)
         return self
 
     def problems(self, around: Surroundings) -> Iterator[tuple[str, str]]:
@@ -481,7 +431,11 @@ class Pool(AbstractTerm):
             left = self.taker[:, None] * (shared - amounts.sum(0))
             year.note("left to the taker", amount=left)
             amounts = amounts + self.taker[:, None] * (shared - amounts.sum(0))
-        return (to_each(amounts, self.holder),)
+        if self.residue is None:
+            return (to_each(amounts, self.holder),)
+        # who takes the residue receives the whole and passes the rounded parts on
+        whole = single(amounts.sum(0), self.residue, self.holder)
+        return whole, to_each(amounts, self.residue)
 
     def _shares(
         self, shared: Float[Array, " sample"], year: YearView, ledger: Ledger
@@ -518,6 +472,8 @@ class Pool(AbstractTerm):
         place = ratio(deviation - points[at], points[at + 1] - points[at])
         borne = means[at] + (means[at + 1] - means[at]) * place[:, None]
         key = year.residual_key
+        year.note("value less plan", amount=deviation)
+        year.note("expected part", quantity=borne.T)
         rest = single(shared + deviation, key, self.holder)
         return rest, to_each(-borne.T, self.holder)
 

@@ -30,6 +30,8 @@ class Experience:
     """(index, sample): drivers, members, deliveries, delays, scores, other positions."""
     given_cost: Numbers | None = None
     """Cost taken as it is; NaN where the cost model applies."""
+    other_position: Numbers | None = None
+    """(partner with another position, sample): money as given; drawn where it is not."""
     person_cost: Numbers | None = None
     """(line, person, sample): money, 0 where a person is absent."""
 

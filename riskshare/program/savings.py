@@ -22,6 +22,9 @@ def savings_of(
 ) -> dict[str, Array]:
     """Return the savings of each change, (change, sample) money.
 
+    ``brought`` beside them is the cost of what each change brought to each line, (line, change,
+    sample).
+
     - avoided: full cost of the activity that the change took out, against the counterfactual in
       which it was there: ``unit_cost x case_mix x units``;
     - released: the change's part of the line's cost released, ``cost_released x s_c / max(sum of
@@ -43,9 +46,10 @@ def savings_of(
     part = ratio(shares, jnp.broadcast_to(whole[:, None], shares.shape))
     released = (line_cost.released[:, None] * part).sum(0)
     arriving = ratio(brought, jnp.broadcast_to(experience.activity[:, None], brought.shape))
-    moved = (line_cost.cost[:, None] * arriving).sum(0)
+    moved = line_cost.cost[:, None] * arriving
     return {
         "saving_avoided": (full[:, None] * left).sum(0),
         "saving_released": released,
-        "saving_cash": released - yearly.running_cost - moved,
+        "saving_cash": released - yearly.running_cost - moved.sum(0),
+        "brought": moved,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -77,6 +78,8 @@ def settle_year(
     if per_unit is not None:
         cost = _rounded(cost, per_unit)
     view = _view(structure, world, yearly, experience, line_cost, cost, amount)
+    if per_unit is not None:
+        view = replace(view, pennies=partial(_pennies, per_unit))
     ledger, states, unpaid = Ledger(), {}, {}
     moved: dict[str, Any] = {}
     notes: dict[str, Any] = {}
@@ -121,7 +124,9 @@ def settle_year(
         "stranded": line_cost.stranded,
         "lost_contribution": yearly.price * line_cost.removed - line_cost.released,
     }
-    if structure.others:
+    if experience.other_position is not None:
+        outputs["other_position"] = experience.other_position
+    elif structure.others:
         rest = experience.index[structure.first_score + len(structure.scored) :]
         outputs["other_position"] = yearly.other_mean + world.other_sd * jnp.log(rest)
     savings = savings_of(structure, world, yearly, experience, line_cost, amount)
@@ -158,11 +163,24 @@ def _passing(
         precision=PRECISION,
     )
     cost = jnp.matmul(world.owner[:, at], yearly.running_cost[at], precision=PRECISION)
-    return cost - saved
+    brought = savings["brought"][:, at].sum(1)
+    return cost + jnp.matmul(world.deliverer, brought, precision=PRECISION) - saved
 
 
 def _rounded(money: Array, per_unit: Array) -> Array:
     return jnp.round(money * per_unit) / per_unit
+
+
+def _pennies(per_unit: Array, money: Array, way: str) -> Array:
+    """Return money in whole smallest units; a millionth of one is the noise of floats."""
+    units = money * per_unit
+    if way == "down":
+        whole = jnp.floor(units + 1e-6)
+    elif way == "up":
+        whole = jnp.ceil(units - 1e-6)
+    else:
+        whole = jnp.round(units)
+    return whole / per_unit
 
 
 def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:

@@ -123,8 +123,8 @@ class _Printed:
             steps = ("baseline activity", "planned activity", "activity", "activity less plan")
             activity.add_row(line.name, line.unit, *(cell(step) for step in steps))
             cost = "cost as given" if "cost as given" in found else "unit cost"
-            steps = ("price", "case mix", "planned value", "value", "value less plan", cost)
-            money.add_row(line.name, *(cell(step) for step in steps))
+            worth = ("price", "case mix", "planned value", "value", "value less plan", cost)
+            money.add_row(line.name, *(cell(step) for step in worth))
         self._put(activity)
         self.console.print()
         self._put(money)
@@ -275,7 +275,7 @@ class _Printed:
             return ""
         if row.rate_unit == PRICE:
             return self.unit.price(row.rate)
-        if row.rate_unit == MET:
+        if row.rate_unit == MET and row.rate in (0, 1):
             return "met" if row.rate else "missed"
         return percent(row.rate)
 

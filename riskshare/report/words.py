@@ -69,7 +69,7 @@ SIDES: Mapping[str, str] = {
 """Sides of a two-sided rule, as labels begin with them."""
 
 _RULE: Mapping[str, Step] = {
-    "gate": Step("result as a share of budget, against the gate", SHARE),
+    "gate": Step("result as a share of budget, against the gate", SHARE, MET),
     "beyond gate": Step("result, of which what is beyond the gate counts"),
     "cap on result": Step("result, which counts up to the cap"),
     "band": Step("part in this band", role=ADDS),
@@ -141,6 +141,8 @@ _STEPS: Mapping[str, Mapping[str, Step]] = {
         "settled in the last year": Step("put off: settled in the last year", role=ADDS),
         "shared": Step("to be shared", role=TOTAL),
         "effect": Step(EFFECT_WORDS),
+        "value less plan": Step("value of the lines, less plan"),
+        "expected part": Step("part of it that is expected of the partner's own activity"),
         "key": Step("share by the {term.key} key"),
         "maximum": Step("share, against the partner's maximum"),
         "left to the taker": Step("what the others leave"),
@@ -188,6 +190,7 @@ _STEPS: Mapping[str, Mapping[str, Step]] = {
         "postings of the year": Step("postings of the year", role=ADDS),
         "held": Step("held for claims"),
         "claims": Step("claim, of which this share is paid; the rest is handed back", role=ADDS),
+        "uncommitted schemes cut": Step("uncommitted scheme, cut by", role=ADDS),
         "old claims paid": Step("paid of claims carried from earlier years", role=ADDS),
         "claims carried": Step("claim carried to later years"),
         "shortfall": Step("shortfall made up", role=ADDS),

@@ -48,7 +48,9 @@ def settle_sets(
         first = int(np.flatnonzero(given.settled)[0])
         carried = opened(case, bound, opening, first, 1, np.float64)
     fields = (given.activity, given.case_mix, given.unit_cost, given.index, given.cost)
-    each = jax.tree.map(_by_set(sets.count), Experience(*fields, given.person_cost))
+    each = jax.tree.map(
+        _by_set(sets.count), Experience(*fields, given.other_position, given.person_cost)
+    )
     with computing_in(np.float64):
         outputs, states = settle_many(
             bound.structure,

@@ -16,11 +16,11 @@ from riskshare.case import Case
 from riskshare.checks.given import suggest
 from riskshare.contract.support import StrandedSupport
 from riskshare.errors import ArgumentError, ExperienceError, Problem
+from riskshare.run.persons import PERSON_COST as PERSON_COST
+from riskshare.run.persons import read_persons
 
 LINE_VARIABLES = ("activity", "case_mix", "unit_cost", "cost")
 VARIABLES = (*LINE_VARIABLES, "driver_index", "members", "quality", "other_position")
-PERSON_COST = "person_cost"
-"""Cost of each person on each line, on (year, line, person)."""
 _AXIS = {
     **dict.fromkeys(LINE_VARIABLES, "line"),
     "driver_index": "driver",
@@ -41,6 +41,8 @@ class GivenExperience:
     unit_cost: NDArray[Any]
     index: NDArray[Any]
     cost: NDArray[Any] | None
+    other_position: NDArray[Any] | None
+    """(year, partner with another position, sample), NaN where it is not known"""
     person_cost: NDArray[Any] | None
     """(year, line, person, sample)"""
     settled: NDArray[np.bool_]
@@ -93,7 +95,7 @@ def read_experience(
     _check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
     _check_given_cost(case, bound, arrays, problems)
-    persons = _persons(case, bound, given, samples=activity.shape[-1], problems=problems)
+    persons = read_persons(case, bound, given, settled, activity.shape[-1], problems)
     if problems:
         raise ExperienceError(problems)
     samples, filler = activity.shape[-1], _defaults(bound)
@@ -109,6 +111,7 @@ def read_experience(
         unit_cost=line["unit_cost"].astype(dtype),
         index=index.astype(dtype),
         cost=arrays.get("cost"),
+        other_position=_others(bound, arrays, samples, dtype),
         person_cost=None if persons is None else persons.astype(dtype),
         settled=settled,
         actual=actual,
@@ -275,65 +278,27 @@ def _indices(
                 )
             )
     at_plan = np.array([float(name.startswith("delay[")) for name in names])
-    # an other position nobody gave stays unknown, and so does what is reported of it
-    unknown = np.array([name.startswith("other[") for name in names], bool)[None, :, None]
-    return np.where(np.isnan(index) & ~unknown, 1 - at_plan[None, :, None], index)
+    return np.where(np.isnan(index), 1 - at_plan[None, :, None], index)
 
 
 def _scores(bound: Bound, arrays: dict[str, NDArray[Any]], index: NDArray[Any]) -> None:
-    """Put quality scores and other positions among the indices."""
-    structure, numbers = bound.structure, bound.numbers
+    """Put quality scores among the indices."""
+    structure = bound.structure
     first, others = structure.first_score, structure.first_score + len(structure.scored)
     if "quality" in arrays and structure.scored:
         index[:, first:others] = arrays["quality"][:, list(structure.scored)]
-    if "other_position" in arrays and structure.others:
-        sd = np.where(numbers.world.other_sd > 0, numbers.world.other_sd, 1)
-        given = arrays["other_position"][:, list(structure.others)]
-        index[:, others:] = np.exp((given - numbers.yearly.other_mean) / sd)
 
 
-def _persons(
-    case: Case, bound: Bound, given: xr.Dataset, samples: int, problems: list[Problem]
+def _others(
+    bound: Bound, arrays: dict[str, NDArray[Any]], samples: int, dtype: Any
 ) -> NDArray[Any] | None:
-    """Return person-level cost as (year, line, person, sample), absent people at 0."""
-    who = [
-        name
-        for name, slot in zip(bound.structure.term_names, bound.numbers.yearly.terms, strict=True)
-        if "persons" in slot.term.needs() and np.any(slot.term.in_force > 0)
-    ]
-    if PERSON_COST not in given:
-        for name in who:
-            problems.append(
-                Problem(PERSON_COST, f"missing; {name} needs it: (year, line, person), money")
-            )
+    """Return other positions as they were given; what nobody gave stays unknown."""
+    structure = bound.structure
+    if not structure.others:
         return None
-    array = given[PERSON_COST]
-    wanted = {"year", "line", "person"}
-    dims = {str(dim) for dim in array.dims}
-    if not wanted <= dims or dims - wanted - {"sample"}:
-        found = (
-            f"has dimensions {sorted(dims)}; accepted: year, line, person and, for draws, sample"
-        )
-        problems.append(Problem(PERSON_COST, found))
-        return None
-    labels = case.labels()
-    for dim in ("year", "line"):
-        for label in [str(v) for v in array[dim].values] if dim in array.coords else [""]:
-            if label not in labels[dim]:
-                message = f"no {dim} is named {label!r}; {suggest(label, labels[dim])}"
-                problems.append(Problem(PERSON_COST, message))
-                return None
-    if "sample" not in array.dims:
-        array = array.expand_dims("sample")
-    values = np.asarray(array.transpose("year", "line", "person", "sample").values, np.float64)
-    values = np.where(np.isnan(values), 0.0, values)
-    if np.any(values < 0) or not np.all(np.isfinite(values)):
-        problems.append(Problem(PERSON_COST, "holds values that are negative or not finite"))
-    shape = (len(labels["year"]), len(labels["line"]), values.shape[2], values.shape[3])
-    whole = np.zeros(shape)
-    at = [[labels[d].index(str(v)) for v in array[d].values] for d in ("year", "line")]
-    whole[np.ix_(*at)] = values
-    return np.broadcast_to(whole, (*shape[:3], samples)) if shape[3] == 1 else whole
+    if "other_position" in arrays:
+        return arrays["other_position"][:, list(structure.others)].astype(dtype)
+    return np.full((structure.years, len(structure.others), samples), np.nan, dtype)
 
 
 def _places(structure: Any, needs: frozenset[str]) -> list[int]:

@@ -157,7 +157,13 @@ def _run(
     samples = given.activity.shape[-1]
     size = 1 if given.actual else BLOCK
     everything = Experience(
-        given.activity, given.case_mix, given.unit_cost, given.index, given.cost, given.person_cost
+        given.activity,
+        given.case_mix,
+        given.unit_cost,
+        given.index,
+        given.cost,
+        given.other_position,
+        given.person_cost,
     )
     carried = None
     if opening is not None:

@@ -1,6 +1,5 @@
 """What a settlement was made from: inputs, the working of each term, what moved between whom."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -106,7 +105,9 @@ def with_working(
     before rounding.
     """
     slots = dict(zip(bound.structure.term_names, bound.numbers.yearly.terms, strict=True))
-    by_line = {str(term) for term, part in _parts_of(result) if part in case.labels()["line"]}
+    by_line = {
+        name for name, slot in slots.items() if isinstance(getattr(slot.term, "lines", None), tuple)
+    } - {name for name, slot in slots.items() if isinstance(slot.term, Pool)}
     heads: list[tuple[str, str, str]] = []
     columns: list[NDArray[np.float64]] = []
     order = {name: i for i, name in enumerate(bound.structure.term_names)}
@@ -140,10 +141,6 @@ def with_working(
 def _by_part(value: NDArray[Any]) -> NDArray[np.float64]:
     """Return a figure as (year, part): it came as (year), (year, 1) or (year, part, 1)."""
     return value.astype(np.float64).reshape(len(value), -1)
-
-
-def _parts_of(result: xr.Dataset) -> Iterator[tuple[Any, Any]]:
-    return zip(result.transfer_term.values, result.transfer_part.values, strict=True)
 
 
 def _parts(case: Case, bound: Bound, term: Any, rule: str, size: int, by_line: bool) -> list[str]:

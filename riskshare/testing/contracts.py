@@ -48,7 +48,7 @@ def _contract(
     scoped: bool = False,
 ) -> Contract:
     funding = [d for d, kind in world.driver_kinds.items() if kind == "funding"]
-    kinds = _kinds(world, 0.3 if scoped else 0.55)
+    kinds = _kinds(world, 0.25 if scoped else 0.5)
     parts = _supported(world, lines) if "stranded-support" in kinds else {}
     payable = "capitated-budget" in kinds and len(world.partners) > 1
     setting = Setting(
@@ -81,11 +81,11 @@ def _contract(
 
 
 def _kinds(world: World, probability: float) -> list[str]:
-    """Choose kinds of term in any order, pools always and some kinds twice."""
-    always = {"pool", *(set(STRATEGIES) - BUILT_IN)}
+    """Choose kinds of term in any order: pools always, stop-loss where it may be, some twice."""
+    always = {"pool", "stop-loss", *(set(STRATEGIES) - BUILT_IN)}
     kinds = [kind for kind in STRATEGIES if kind in always or world.chance(probability)]
     kinds += [kind for kind in kinds if kind not in ONCE and world.chance(0.15)]
-    if world.chance(0.4):
+    if world.chance(0.3):
         kinds.append("pool")
     world.pick.shuffle(kinds)
     return kinds

@@ -117,7 +117,7 @@ def test_an_opening_balance_pays_claims_too():
 def test_pennies_of_proration_are_those_of_the_balance(prorate):
     """What an account holds is what was posted to it, to the penny, in every year."""
     claims = {"a": (100.0, 33.33, 7.77), "b": (100.0, 66.67, 0.01), "c": (100.0, 10.0, 0.02)}
-    of = corridors(prorate, (100.0, 100.0, 200.0), claims)
+    of = corridors(prorate, (100.0, 100.0, 220.0), claims)
     outcomes = run(of)
     posted = np.cumsum(received(outcomes, "fund"))
     np.testing.assert_allclose(balance(outcomes), posted, rtol=0, atol=1e-9)

@@ -53,6 +53,7 @@ UNPUBLISHED = {
     ),
 }
 NHS = ["mid-ccgs", "greater-ccgs", "sherwood-forest", "nottingham-hospitals", "healthcare"]
+PURSES = ("ccg", "council")
 BODIES = ["ccg", "bournemouth", "poole", "county", "healthcare"]
 
 
@@ -347,8 +348,8 @@ def test_offsets_sum_to_zero_and_set_every_body_the_same_challenge(cases):
     case = cases["dorset-block"]
     nothing = case.with_numbers({"drivers.cost-improvement.value": 1.0})
     powers = [line.loadings.get("case-mix", 0.0) for line in case.lines]
-    drift = 1.015 ** np.arange(1, 4)[:, None] ** np.ones(len(powers))
-    position = settled(nothing, case_mix=drift**powers).position
+    drift = 1.015 ** np.outer([1, 2, 3], powers)
+    position = settled(nothing, case_mix=drift).position
 
     def number(body, field, year):
         return case.number(f"partners.{body}.{field}[{year}]")
@@ -422,20 +423,16 @@ def test_the_fund_is_683m_gross_483m_net_and_split_77_to_23(cases):
     assert gross - income == 483e6
     assert [group / 483e6, council / 483e6] == pytest.approx([0.77, 0.23])
     approved = case.number("fund.approved.base")
-    share = {name: case.number(f"partners.integrated-fund.release[{name}]") for name in case_pair}
+    share = {name: case.number(f"partners.integrated-fund.release[{name}]") for name in PURSES}
     assert {name: approved * part for name, part in share.items()} == pytest.approx(
         {"ccg": 354.2e6, "council": 105.8e6}
     )
 
 
-case_pair = ("ccg", "council")
-
-
 def test_at_plan_control_total_is_met_and_adult_social_care_balanced(cases):
     result = settled(cases["plymouth-integrated-fund"])
 
-    for partner in case_pair:
-        # cost that grows by 1 % is not all variable: aligned and pooled spend stays at plan
+    for partner in PURSES:
         assert float(result.position.sel(partner=partner).isel(year=0)) == 0
     assert money(result, "accounts.risk-reserve", "ccg") == 0
     assert float(result.line_cost.sel(line="adult-social-care").isel(year=0)) == 100e6
@@ -461,10 +458,6 @@ def test_the_fund_nets_draws_its_reserve_and_then_charges_partners(
 
     assert -money(result, "accounts.risk-reserve", "ccg") == pytest.approx(group, abs=0.01)
     assert -money(result, "accounts.risk-reserve", "council") == pytest.approx(council, abs=0.01)
-
-
-def test_the_net_risk_payment_was_tiny():
-    assert 39_000 / 460e6 == pytest.approx(0.000085, rel=0.01)
 
 
 def test_an_aligned_line_is_the_risk_of_who_commissions_it(cases):
@@ -508,7 +501,11 @@ def strategies():
 @pytest.fixture(scope="module")
 def played(cases):
     return rs.simulate(
-        cases["tameside-glossop"], samples=4096, precision="float64", parameters=strategies()
+        cases["tameside-glossop"],
+        samples=4096,
+        precision="float64",
+        keep=("position", "posting", "underlying", "saving_avoided"),
+        parameters=strategies(),
     )
 
 

@@ -281,7 +281,14 @@ def test_a_line_may_have_the_name_of_a_partner():
         [rs.ActivityPayment(), funding()],
         partners=[partner("a"), partner("b"), partner("nation", "external")],
     )
-    outcomes = settled(same, actuals(same, [10_000.0, 10_000.0]))
+    of = dataclasses.replace(
+        same,
+        partners=[
+            dataclasses.replace(p, target=-20e6 if p.kind == "provider" else 0.0)
+            for p in same.partners
+        ],
+    )
+    outcomes = settled(of, actuals(of, [10_000.0, 10_000.0]))
     assert paid(outcomes, "control-total-funding", to="a") == 10_000_000.00
 
 

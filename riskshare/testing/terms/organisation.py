@@ -79,7 +79,7 @@ def _invest_to_save(setting: Setting) -> AbstractTerm | None:
         share=setting.numbers(InvestToSave, "share", 0, 1),
         measure=measure,
         saving=setting.numbers(InvestToSave, "saving", 0, 2e6) if stated else None,
-        driver=setting.funding_driver if stated and setting.chance(0.6) else None,
+        driver=setting.funding_driver if stated else None,
         floor=setting.perhaps(2, InvestToSave, "floor", 0, 1),
         **setting.common(),
     )

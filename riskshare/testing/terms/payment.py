@@ -30,7 +30,7 @@ def _funding(setting: Setting) -> AbstractTerm | None:
 def _levy(setting: Setting) -> AbstractTerm:
     return Levy(
         to=setting.partner(),
-        rate=setting.numbers(Levy, "rate", 0, 0.05, partner=setting.levied),
+        rate={name: setting.numbers(Levy, "rate", 0, 0.05, partner=()) for name in setting.levied},
         **setting.common(),
     )
 

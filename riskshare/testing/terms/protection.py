@@ -52,9 +52,10 @@ def _deficit_support(setting: Setting) -> AbstractTerm:
 
 @strategy_for("surplus-return")
 def _surplus_return(setting: Setting) -> AbstractTerm:
+    to = setting.partner()
     return SurplusReturn(
-        to=setting.partner(),
-        share=setting.numbers(SurplusReturn, "share", 0, 1),
+        to=to,
+        share=setting.by_partner(SurplusReturn, "share", 0, 1, to),
         kept=setting.numbers(SurplusReturn, "kept", 0, 1e6),
         **setting.common(),
     )

@@ -9,6 +9,7 @@ from riskshare.contract.term import AbstractTerm
 from riskshare.names import PHASES
 from riskshare.testing.setting import Setting, shares, strategy_for
 
+
 @strategy_for("pool")
 def _pool(setting: Setting) -> AbstractTerm | None:
     common = setting.common(PHASES[2:])
@@ -25,9 +26,7 @@ def _pool(setting: Setting) -> AbstractTerm | None:
         discount=setting.perhaps(3, Pool, "discount", 0, 0.1),
         completion=setting.perhaps(3, Pool, "completion", 0.5, 1),
         truncation=truncation,
-        period="year"
-        if key["key"] == "influence"
-        else setting.word(Pool, "period"),
+        period="year" if key["key"] == "influence" else setting.word(Pool, "period"),
         rebasing=_rebasing(setting) if setting.deck.option("rebasing", 3) else None,
         lines=setting.some_lines() if of_lines else None,
         **spend,
