@@ -78,3 +78,12 @@ def test_a_batch_says_how_to_make_it_again(case: rs.Case) -> None:
 def test_a_percentage_is_asked_about(case: rs.Case, path: str, value: float) -> None:
     with pytest.raises(rs.CaseError, match=f"did you mean {value / 100:g}"):
         case.with_numbers({path: value})
+
+
+def test_replicates_of_a_batch_are_named_once():
+    case = rs.load_case("msk-toy")
+    rates = xr.DataArray([0.2, 0.4], dims="rate")
+    outcomes = rs.simulate(case, samples=64, parameters={"msk.marginal-rate.rate": rates})
+
+    assert outcomes.replicate.dims == ("sample",)
+    assert rs.summarise(outcomes).sizes["rate"] == 2

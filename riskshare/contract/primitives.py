@@ -103,7 +103,7 @@ def gate(excess: Float[Array, "..."], width: float | Array) -> Float[Array, "...
 
 @gate.defjvp
 def _gate_derivative(
-    primals: tuple[Array, float], tangents: tuple[Array, object]
+    primals: tuple[Array, float | Array], tangents: tuple[Array, object]
 ) -> tuple[Array, Array]:
     excess, width = primals
     density = jnp.exp(-0.5 * (excess / width) ** 2) / (width * 2.5066282746310002)

@@ -172,6 +172,9 @@ def _array(path: str, value: Any) -> xr.DataArray:
 
 
 def _combine(results: list[xr.Dataset], labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
+    # every set has the same samples, so which replicate they belong to is said once
+    replicate = results[0].get("replicate")
+    results = [result.drop_vars("replicate", errors="ignore") for result in results]
     for name, values in reversed(list(labels.items())):
         size = len(values)
         index = xr.DataArray(values, dims=name, name=name)
@@ -187,4 +190,4 @@ def _combine(results: list[xr.Dataset], labels: Mapping[str, NDArray[Any]]) -> x
             )
             for i in range(0, len(results), size)
         ]
-    return results[0]
+    return results[0] if replicate is None else results[0].assign(replicate=replicate)

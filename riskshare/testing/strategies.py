@@ -111,7 +111,7 @@ def experiences(draw: DrawFn, case: Case, samples: int | None = None) -> xr.Data
 
 
 def _mean(case: Case) -> np.ndarray[Any, Any]:
-    """Mean of the rest of each organisation, (year, partner), 0 where there is none."""
+    """Return the mean of the rest of each organisation, (year, partner), 0 where there is none."""
     rests = [partner.other_position for partner in case.partners]
     zero = np.zeros(len(case.years))
     parameter = declaration_of(OtherPosition, "mean")
@@ -120,7 +120,7 @@ def _mean(case: Case) -> np.ndarray[Any, Any]:
 
 
 def _spread(case: Case) -> np.ndarray[Any, Any]:
-    """Standard deviation of the rest of each organisation, (partner)."""
+    """Return the standard deviation of the rest of each organisation, (partner)."""
     rests = [partner.other_position for partner in case.partners]
     return np.array([0.0 if rest is None else rest.sd for rest in rests])
 
@@ -130,7 +130,7 @@ PERSONS = 3
 
 
 def _of_persons(term: AbstractTerm) -> bool:
-    """Whether a term needs the cost of each person."""
+    """Return whether a term needs the cost of each person."""
     return isinstance(term, StopLoss) or getattr(term, "truncation", None) is not None
 
 

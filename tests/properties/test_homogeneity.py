@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 import riskshare as rs
 from riskshare.testing import FAMILY, cases, experiences
 
+MONEY = ("unit_cost", "person_cost", "other_position")
+"""Variables of an experience that are money."""
+
 
 @pytest.mark.parametrize("structure", FAMILY)
 @settings(max_examples=4)
@@ -20,8 +23,5 @@ def test_money_scales(structure, data, factor):
         if declared.unit.startswith("money")
     }
     scaled = case.with_numbers(money)
-    assert_same(
-        rs.settle(case, drawn),
-        rs.settle(scaled, drawn.assign(unit_cost=drawn.unit_cost * factor)),
-        factor=factor,
-    )
+    dearer = drawn.assign({name: drawn[name] * factor for name in MONEY if name in drawn})
+    assert_same(rs.settle(case, drawn), rs.settle(scaled, dearer), factor=factor)
