@@ -184,8 +184,8 @@ class Rule:
         scaled = passed * gain * (1 - quality.weight + quality.weight * counted)
         loss = jnp.clip(loss - quality.offset * gain * counted, quality.floor, quality.ceiling)
         note("quality score", quantity=score)
-        note("gain rate by quality", rate=scaled)
-        note("loss rate by quality", rate=loss)
+        note("rate of gain by quality", rate=scaled)
+        note("rate of loss by quality", rate=loss)
         return scaled, loss
 
     def _side(

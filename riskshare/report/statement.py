@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from riskshare.bind import bind
 from riskshare.case import Case
 from riskshare.contract.sharing import Pool
 from riskshare.report.money import MoneyFormat, exact
@@ -97,25 +96,22 @@ def _moves(settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:
 
 
 def _pools(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Iterator[str]:
-    """Yield how each pool's result came about: budget, outlay, and what was shared."""
-    bound = bind(case)
-    place = case.labels()["year"].index(year)
+    """Yield how each pool's result came about: budget, spend, and what was shared."""
+    at = settled.sel(year=year)
     for contract in case.contracts:
         for term in contract.terms:
             if not isinstance(term, Pool) or (contract.years and year not in contract.years):
                 continue
-            budget = next(b for b in contract.budgets if b.name == term.budget)
-            at = settled.posting.sel(year=year, partner=term.holder)
-            outlay = -sum(float(at.sel(term=f"{contract.name}.{name}")) for name in term.against)
-            text = f"{contract.name}.{term.label}: outlay of {term.holder} {unit.plain(outlay)}"
-            if budget.rebase != "actual":
-                planned = sum(
-                    float(step[place])
-                    for step in bound.bridges[f"{contract.name}.{budget.name}"].values()
-                )
-                text += f", budget {unit.plain(planned)}: result {unit.plain(planned - outlay)}"
-            before = " before corridors and cap" if term.corridors or term.caps else ""
-            yield f"{text}{before}, shared by the {term.key} key"
+            name = f"{contract.name}.{term.label}"
+            figures = {
+                rule: float(at.step_amount[(at.step_term == name) & (at.step_rule == rule)][0])
+                for rule in ("budget", "spend", "result", "shared")
+            }
+            yield (
+                f"{name}: spend {unit.plain(figures['spend'])} against a budget of "
+                f"{unit.plain(figures['budget'])}, result {unit.plain(figures['result'])}; "
+                f"{unit.plain(figures['shared'])} is shared by the {term.key} key"
+            )
 
 
 def _lines(case: Case, settled: xr.Dataset, year: str, unit: MoneyFormat) -> Table:

@@ -1,5 +1,8 @@
 """The contract check against jumps, gaps and probabilities that are worked out by hand."""
 
+import subprocess
+import sys
+from io import StringIO
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -14,6 +17,8 @@ from riskshare.contract.ledger import single
 from riskshare.contract.primitives import reached
 from riskshare.contract.term import AbstractTerm, Partner, samples_of, term
 from riskshare.parameters import Given, Parameter
+from riskshare.report.check import print_check
+from riskshare.report.whole import screen
 
 SAMPLES = 4096
 CV = 0.05
@@ -591,3 +596,42 @@ def test_mid_nottinghamshire_has_no_error_and_keeps_its_books():
 def test_years_are_those_of_the_case():
     found = check(case(count=2))
     assert list(found.incentive.year.values) == [y.label for y in years(2)]
+
+
+def riskshare(*arguments):
+    command = [sys.executable, "-m", "riskshare", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_ends_with_1_where_there_is_an_error(tmp_path):
+    path = tmp_path / "part-d.toml"
+    rs.save_case(part_d(**LITERAL), path)
+    answer = riskshare("check", path, "--samples", 256)
+    assert answer.returncode == 1, answer.stderr
+    assert "1 error, 1 warning, 0 notes" in answer.stdout
+    assert "no gate is declared there" in " ".join(answer.stdout.split())
+    assert "not declared" in answer.stdout
+
+
+def test_the_command_ends_with_0_where_there_are_warnings_only():
+    answer = riskshare("check", "msk-toy", "--samples", 256)
+    assert answer.returncode == 0, answer.stderr
+    for word in ("0 errors", "one unit more", "one unit fewer", "system", "every draw", "126 %"):
+        assert word in answer.stdout
+
+
+def test_the_command_refuses_a_span_that_means_nothing():
+    answer = riskshare("check", "msk-toy", "--span", 2)
+    assert answer.returncode == 2
+    assert "span is 2.0" in answer.stderr
+
+
+@pytest.mark.parametrize("width", [60, 132])
+def test_no_number_of_the_report_is_cut(width):
+    of = glass("whole-deviation", NOISE)
+    text = StringIO()
+    print_check(screen(text, width), of, check(of))
+    shown = text.getvalue()
+    assert "…" not in shown
+    assert "1,000,000.00" in shown
+    assert "110.00" in shown

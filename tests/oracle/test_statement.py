@@ -313,6 +313,7 @@ def test_a_rule_is_stated_step_by_step():
     capped = found["gain: result, which counts up to the cap"]
     assert figures(capped)[:2] == pytest.approx([1_600_000, 1_000_000])
     assert found["quality score"]["quantity"] == 0.8
+    assert found["rate of gain at this score"]["rate"] == pytest.approx(0.45)
     assert steps(account, "c.pool") == pytest.approx(
         {
             "gain: part that is shared": 450_000,

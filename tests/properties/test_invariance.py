@@ -29,8 +29,11 @@ def test_samples_settle_alike_in_any_company(structure, data, cut, precision):
 
 def with_strangers(case):
     """The case with a partner, a line, drivers and a contract that have nothing to do with it."""
+    names = case.labels()["partner"]
     fixed = tuple(
-        dataclasses.replace(contract, lines=case.scope_lines(contract))
+        dataclasses.replace(
+            contract, lines=case.scope_lines(contract), partners=contract.partners or names
+        )
         for contract in case.contracts
     )
     stranger = rs.Partner(name="stranger", kind="provider")
@@ -65,13 +68,7 @@ def test_strangers_change_no_settlement(structure, data):
     drawn = data.draw(experiences(case, 64))
     more = with_strangers(case)
     also = data.draw(experiences(more, 64))
-    for name in ("activity", "case_mix", "unit_cost"):
-        also[name] = xr.concat([drawn[name], also[name].sel(line=["elsewhere"])], "line")
-    drivers = xr.concat([drawn.driver_index, also.driver_index.sel(driver=["weather"])], "driver")
-    also = also.drop_vars(("driver_index", "driver", "members")).assign(
-        driver_index=drivers, members=drawn.members
-    )
-    assert_same(rs.settle(case, drawn), rs.settle(more, also))
+    assert_same(rs.settle(case, drawn), rs.settle(more, drawn.combine_first(also)))
 
 
 @pytest.mark.parametrize("structure", FAMILY[:2])

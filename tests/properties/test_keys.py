@@ -44,7 +44,7 @@ def test_a_partner_without_weight_gets_nothing_from_a_pool(structure, data):
     for name, contract, pool in terms_of(case, "pool"):
         posting = outcomes.posting.sel(term=name).transpose("year", "partner", "sample")
         share = (abs(posting) / gross(outcomes)).transpose("year", "partner", "sample").values
-        others = [p.name not in (pool.holder, pool.taker, pool.residue) for p in case.partners]
+        others = [p.name not in (pool.holder, pool.taker) for p in case.partners]
         none = weightless(case, contract, pool, outcomes) & np.array(others)[:, None]
         assert np.all(share[none] <= 1e-12), (name, pool.key)
 

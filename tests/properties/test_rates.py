@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from builders import PAYER, PROVIDER, case, line
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import riskshare as rs
@@ -169,7 +169,7 @@ def test_a_pool_with_corridors_moves_without_a_jump(corridors, capped, split, da
         share=share(),
         loss_share=share() if split else None,
         corridors=bands,
-        cap=cap,
+        caps=[rs.Cap(limit=cap, of="budget", applies="after-share")] if capped else [],
     )
     of = case(LINES, [rs.Block(), term, pool], budgets=[rs.Budget(name="target")])
     outcomes, step = scan(of)
@@ -185,13 +185,14 @@ def test_a_pool_with_corridors_moves_without_a_jump(corridors, capped, split, da
         assert posting.min() >= -cap["loss"] * budget - scale
 
 
-@settings(max_examples=20)
+@pytest.mark.parametrize(("per", "fund"), [("line", None), ("total", None), ("total", 1e6)])
+@settings(max_examples=12)
 @given(activity=volumes(8), caps=st.tuples(edges(1), edges(1)))
-def test_caps_and_collars_hold_on_their_base(activity, caps):
-    assume(min(caps) > 0)
-    term = rs.MarginalRate(rate=1.0, cap=caps[0], collar=caps[1])
+def test_caps_and_collars_hold_on_their_base(per, fund, activity, caps):
+    term = rs.MarginalRate(rate=1.0, cap=caps[0], collar=caps[1], per=per, fund=fund)
     of = case(LINES, [term])
     outcomes = rs.settle(of, draws(of, activity))
-    paid = posted(outcomes, "marginal-rate")
-    base = 10_000 * 1000.0 + 4000 * 3000.0
-    assert np.abs(paid).max() <= max(caps) * base * (1 + EPS)
+    paid = outcomes.posting.sel(term="c.marginal-rate", partner=PROVIDER).values
+    base = 10_000 * 1000.0 + 4000 * 3000.0 if fund is None else fund
+    assert paid.max() <= caps[0] * base * (1 + EPS)
+    assert paid.min() >= -caps[1] * base * (1 + EPS)
