@@ -12,6 +12,7 @@ from riskshare.contract.budget import Budget
 from riskshare.contract.marginal import MarginalRate
 from riskshare.contract.payment import ActivityPayment, Block
 from riskshare.contract.sharing import Pool
+from riskshare.contract.term import AbstractTerm
 from riskshare.parameters import declaration_of, expand
 from riskshare.system import Line
 
@@ -32,7 +33,48 @@ def drafting_findings(probe: Probe) -> Iterator[Finding]:
         yield from _people(probe, contract)
         yield from _low_volume(probe, contract)
     yield from _price_twice(probe)
+    yield from _paid_twice(probe)
     yield from _independent(probe)
+
+
+def _paid_twice(probe: Probe) -> Iterator[Finding]:
+    """Yield lines whose plan two terms pay in the same year: blocks, or payment in full."""
+    paid: dict[tuple[str, str], str] = {}
+    twice: dict[tuple[str, str], list[str]] = {}
+    for contract in probe.case.contracts:
+        years = contract.years or probe.years
+        for term in contract.terms:
+            if not _pays_in_full(probe, term):
+                continue
+            name = f"{contract.name}.{term.label}"
+            for line in getattr(term, "lines", None) or probe.case.scope_lines(contract):
+                first = next((paid[line, y] for y in years if (line, y) in paid), None)
+                if first is not None:
+                    twice.setdefault((first, name), []).append(line)
+                paid |= {(line, year): name for year in years if (line, year) not in paid}
+    for (first, name), lines in twice.items():
+        yield Finding(
+            "warning",
+            "paid twice",
+            name,
+            f"pays {joined(lines)}, which {first} pays in full already; limit the lines of one of "
+            "them",
+        )
+
+
+def _pays_in_full(probe: Probe, term: AbstractTerm) -> bool:
+    """Whether a term pays its lines whole: a block from lines, or price on all activity."""
+    if isinstance(term, Block):
+        share, switch = 1.0, term.in_force
+        if term.amount is not None:
+            return False
+    elif isinstance(term, ActivityPayment):
+        parameter = declaration_of(ActivityPayment, "share")
+        share, switch = float(np.min(expand(term.share, parameter, probe.labels))), term.in_force
+    else:
+        return False
+    on = expand(switch, declaration_of(Block, "in_force"), probe.labels)
+    return share >= 1 and bool(np.all(on > 0))
 
 
 def _dearer(probe: Probe, line: str) -> bool:

@@ -21,6 +21,7 @@ Topic = Literal[
     "accounts",
     "binding",
     "inflation",
+    "paid twice",
     "size",
     "dependence",
 ]

@@ -635,3 +635,21 @@ def test_no_number_of_the_report_is_cut(width):
     assert "…" not in shown
     assert "1,000,000.00" in shown
     assert "110.00" in shown
+
+
+def test_a_line_that_two_contracts_pay_in_full_is_found():
+    partners = [partner("icb", "payer"), partner("trust"), partner("far", "external")]
+    lines = [
+        line("home", payer="icb", deliverer="trust"),
+        line("away", payer="far", deliverer="trust"),
+    ]
+    contracts = [
+        rs.Contract(name="home", partners=["icb", "trust"], terms=[rs.Block()]),
+        rs.Contract(name="away", lines=["away"], terms=[rs.Block()]),
+    ]
+    twice = case(lines, partners=partners, contracts=contracts)
+    found = [f for f in rs.check(twice, samples=64).findings if f.topic == "paid twice"]
+
+    assert [f.path for f in found] == ["away.block"]
+    assert "away" in found[0].message
+    assert "home.block" in found[0].message
