@@ -8,7 +8,6 @@ matters in. A number that moves nothing, on draws or scan, never binds.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from riskshare.analysis.findings import Finding
 from riskshare.analysis.gates import step_numbers
 from riskshare.analysis.probe import Probe, Settled, Values
-from riskshare.bind import bind
-from riskshare.case import Case
+from riskshare.bind.many import varied_leaves
 from riskshare.contract.support import StrandedSupport
 from riskshare.errors import RiskshareError
 from riskshare.parameters import (
@@ -114,10 +112,9 @@ def _matters(
     tried = False
     for moves in (_near(probe, number), _far(number) if gated else ()):
         for value in moves:
-            case = _moved(probe, number, value)
-            if case is not None:
+            now = _changed(probe, values, number, value, base)
+            if now is not None:
                 tried = True
-                now = _changed(probe, values, case, base)
                 changed |= now
                 if now.any():
                     break  # of a gate, the first is the value with which it does nothing
@@ -146,25 +143,25 @@ def _far(number: Number) -> Iterator[float]:
             yield value
 
 
-def _moved(probe: Probe, number: Number, value: float) -> Case | None:
-    """Return the case with a number moved; where shares must sum to one, another one gives way."""
-    case = _with(probe.case, {number.path: value})
-    if case is not None:
-        return case
+def _moved(probe: Probe, number: Number, value: float) -> Iterator[dict[str, float]]:
+    """Yield the number moved, alone, and then with another that gives way.
+
+    Shares that must sum to one can only move in pairs.
+    """
+    yield {number.path: value}
     head, keys = split_path(number.path)
     if not keys:
-        return None
+        return
     numbers = probe.case.numbers()
     siblings = [p for p in numbers if split_path(p)[0] == head and p != number.path]
     axis = next((a for a in number.parameter.axes if keys[-1] in probe.labels.get(a, ())), None)
     others = [] if axis is None else [_relabelled(head, keys, name) for name in probe.labels[axis]]
     for other in dict.fromkeys([*siblings, *others]):
         if other != number.path:
-            gives = numbers.get(other, 0.0) - (value - number.value)
-            case = _with(probe.case, {number.path: value, other: gives})
-            if case is not None:
-                return case
-    return None
+            yield {
+                number.path: value,
+                other: numbers.get(other, 0.0) - (value - number.value),
+            }
 
 
 def _relabelled(head: str, keys: tuple[str, ...], label: str) -> str:
@@ -174,24 +171,31 @@ def _relabelled(head: str, keys: tuple[str, ...], label: str) -> str:
     return path
 
 
-def _with(case: Case, values: dict[str, float]) -> Case | None:
+def _changed(
+    probe: Probe, values: Values, number: Number, value: float, base: Settled
+) -> NDArray[np.bool_] | None:
+    """Return in which samples any money moves with a number; None where it cannot move so."""
+    for numbers in _moved(probe, number, value):
+        if _unused(probe, numbers):
+            return np.zeros(base.posting.shape[-1], bool)
+        after = probe.settle_at(values, numbers)
+        if after is None:
+            continue
+        least = 1e-13 * base.gross
+        changed = (np.abs(after.posting - base.posting) > least[:, None, None]).any((0, 1, 2))
+        if after.cash is not None and base.cash is not None:
+            changed |= (np.abs(after.cash - base.cash) > least[:, None]).any((0, 1))
+        return np.asarray(changed)
+    return None
+
+
+def _unused(probe: Probe, numbers: dict[str, float]) -> bool:
+    """Whether no term uses a number, such as one of a budget that nobody names."""
     try:
-        return case.with_numbers(values)
+        arrays = {path: np.array([value]) for path, value in numbers.items()}
+        return varied_leaves(probe.case, probe.bound, arrays) == {}
     except RiskshareError:
-        return None
-
-
-def _changed(probe: Probe, values: Values, case: Case, base: Settled) -> NDArray[np.bool_]:
-    """Return in which samples any money moves differently in a case with other numbers."""
-    before, now = jax.tree.leaves(probe.bound.numbers), jax.tree.leaves(bind(case).numbers)
-    if all(np.array_equal(a, b) for a, b in zip(before, now, strict=True)):
-        return np.zeros(base.posting.shape[-1], bool)  # no term uses the number
-    after = probe.settle(values, case)
-    least = 1e-13 * base.gross
-    changed = (np.abs(after.posting - base.posting) > least[:, None, None]).any((0, 1, 2))
-    if after.cash is not None and base.cash is not None:
-        changed |= (np.abs(after.cash - base.cash) > least[:, None]).any((0, 1))
-    return np.asarray(changed)
+        return False
 
 
 def _findings(

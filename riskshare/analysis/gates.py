@@ -19,7 +19,6 @@ from riskshare.case import Case
 from riskshare.contract.marginal import MarginalRate
 from riskshare.contract.organisation import ControlTotalFunding, PerformancePayment
 from riskshare.contract.sharing import Pool
-from riskshare.errors import RiskshareError
 from riskshare.parameters import label_path, split_path
 
 HALF_WINDOW = 0.005
@@ -139,13 +138,6 @@ def _control_totals(probe: Probe, name: str, term: ControlTotalFunding) -> Itera
             )
 
 
-def _with(case: Case, path: str, value: float) -> Case | None:
-    try:
-        return case.with_numbers({path: value})
-    except RiskshareError:
-        return None
-
-
 def value_of(case: Case, path: str) -> float:
     """Return the number at a path, which may name one label of a number that holds for all."""
     numbers = case.numbers()
@@ -167,13 +159,13 @@ def explained(probe: Probe, jumps: Sequence[Jump], draws: Values) -> list[Found]
         if not mine:
             continue
         value = value_of(probe.case, number.path)
-        case = _with(probe.case, number.path, value + number.nudge) or _with(
-            probe.case, number.path, value - number.nudge
-        )
-        if case is None:
+        around = probe.values([parts[i] for i in mine])
+        after = probe.settle_at(around, {number.path: value + number.nudge})
+        if after is None:
+            after = probe.settle_at(around, {number.path: value - number.nudge})
+        if after is None:
             continue
-        after = probe.settle_parts([parts[i] for i in mine], case).posting[:, place]
-        left = after[..., 1::2] - after[..., 0::2]
+        left = after.posting[:, place, :, 1::2] - after.posting[:, place, :, 0::2]
         explains = [
             i
             for k, i in enumerate(mine)
@@ -195,9 +187,9 @@ def _window(probe: Probe, number: StepNumber, value: float, draws: Values) -> Nu
     for side in (-1, 1):
         # a share cannot be moved beyond nothing or all
         for to in (value + side * number.half, max(0.0, float(side)), value):
-            case = _with(probe.case, number.path, to)
-            if case is not None:
-                ends.append(probe.settle(draws, case).posting[:, place])
+            settled = probe.settle_at(draws, {number.path: to})
+            if settled is not None:
+                ends.append(settled.posting[:, place])
                 break
     return np.asarray(np.abs(ends[1] - ends[0]).max(1))
 

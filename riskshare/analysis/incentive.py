@@ -1,7 +1,7 @@
 """What one more unit of activity pays each partner and costs it, and what it does to the system.
 
 Finite differences of the kernel by one unit around plan, in float64. Where the contract is straight
-within that unit they are its derivatives (`tests/properties/test_check.py`).
+within that unit they are its derivatives (`tests/properties/test_incentives.py`).
 """
 
 from collections.abc import Iterator, Sequence

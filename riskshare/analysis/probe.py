@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from riskshare.bind import bind
 from riskshare.case import Case
 from riskshare.contract.term import AbstractTerm
+from riskshare.errors import RiskshareError
 from riskshare.names import ACCOUNTS
 from riskshare.plan import law_of
 from riskshare.run.settle import settle
@@ -36,6 +37,9 @@ _ROWS = {
     "person_cost": "line",
 }
 _APART = ("members[", "quality[", "other[")
+_SET = "set"
+"""The dimension along which numbers are given to a settlement."""
+
 _CELLS = 4e7
 """Most numbers that the postings of one settlement may hold."""
 
@@ -160,13 +164,22 @@ class Probe:
             values["person_cost"] = np.zeros_like(values["activity"])
         return values
 
-    def settle(self, values: Values, case: Case | None = None) -> Settled:
-        """Settle this case, or one like it with other numbers."""
+    def settle(self, values: Values, numbers: Mapping[str, float] | None = None) -> Settled:
+        """Settle the case, at other numbers where some are given by path.
+
+        Raises
+        ------
+        RiskshareError
+            For numbers that the case cannot have.
+        """
         keep = ["cost", "posting", "line_cost"]
         keep += ["saving_released"] if self.case.changes else []
         keep += ["cash"] if self.late else []
-        at = self.case if case is None else case
-        found = settle(at, self._dataset(values), keep=keep)
+        # numbers along a dimension are put in place without checking and binding a whole case
+        sets = {path: xr.DataArray([value], dims=_SET) for path, value in (numbers or {}).items()}
+        found = settle(self.case, self._dataset(values), keep=keep, parameters=sets or None)
+        if sets:
+            found = found.isel({_SET: 0})
         samples = found.sizes["sample"]
         nothing = np.zeros((len(self.years), 0, samples))
         return Settled(
@@ -177,11 +190,16 @@ class Probe:
             cash=found.cash.values if "cash" in found else None,
         )
 
-    def settle_parts(
-        self, parts: Sequence[tuple[Values, int]], case: Case | None = None
-    ) -> Settled:
+    def settle_at(self, values: Values, numbers: Mapping[str, float]) -> Settled | None:
+        """Settle the case at other numbers; None where it cannot have them."""
+        try:
+            return self.settle(values, numbers)
+        except RiskshareError:
+            return None
+
+    def settle_parts(self, parts: Sequence[tuple[Values, int]]) -> Settled:
         """Settle experience given in parts, as `values` takes them."""
-        return self.settle(self.values(parts), case)
+        return self.settle(self.values(parts))
 
     def _dataset(self, values: Values) -> xr.Dataset:
         rows = {

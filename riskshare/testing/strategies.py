@@ -17,8 +17,6 @@ from riskshare.bind import bind
 from riskshare.case import Case
 from riskshare.contract.protection import StopLoss
 from riskshare.contract.term import AbstractTerm
-from riskshare.parameters import declaration_of, expand
-from riskshare.system import OtherPosition
 from riskshare.testing.contracts import contracts
 from riskshare.testing.world import World
 
@@ -99,8 +97,7 @@ def experiences(draw: DrawFn, case: Case, samples: int | None = None) -> xr.Data
         scores = np.clip(around(years, len(case.partners)), 0, 1)
         found = found.assign_coords(partners).assign(quality=variable("partner", scores))
     if any(partner.other_position is not None for partner in case.partners):
-        rest = around(years, len(case.partners)) - 1
-        rest = _mean(case)[..., None] + _spread(case)[:, None] * rest
+        rest = 1e6 * (around(years, len(case.partners)) - 1)
         found = found.assign_coords(partners).assign(other_position=variable("partner", rest))
     if any(_of_persons(term) for contract in case.contracts for term in contract.terms):
         cost = 30_000 * around(years * len(case.lines), PERSONS)
@@ -108,21 +105,6 @@ def experiences(draw: DrawFn, case: Case, samples: int | None = None) -> xr.Data
         each = cost.reshape(*lines, PERSONS, -1)
         found = found.assign(person_cost=(dims, each if tail else each[..., 0]))
     return found
-
-
-def _mean(case: Case) -> np.ndarray[Any, Any]:
-    """Return the mean of the rest of each organisation, (year, partner), 0 where there is none."""
-    rests = [partner.other_position for partner in case.partners]
-    zero = np.zeros(len(case.years))
-    parameter = declaration_of(OtherPosition, "mean")
-    means = [zero if r is None else expand(r.mean, parameter, case.labels()) for r in rests]
-    return np.stack(means, axis=1)
-
-
-def _spread(case: Case) -> np.ndarray[Any, Any]:
-    """Return the standard deviation of the rest of each organisation, (partner)."""
-    rests = [partner.other_position for partner in case.partners]
-    return np.array([0.0 if rest is None else rest.sd for rest in rests])
 
 
 PERSONS = 3

@@ -193,7 +193,7 @@ class World:
         return OtherPosition(
             mean=self.given(OtherPosition, "mean", -1e6, 1e6),
             sd=0.0 if self.chance(0.3) else self.number(1, 1e6),
-            process=process,
+            process=process,  # type: ignore[arg-type]  # one of the words
             persistence=self.number(-1, 1) if process == "ar1" else 0.0,
         )
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from riskshare.contract.benchmark import Rebasing, Truncation
 from riskshare.contract.rule import Cap, Corridor, Gate, Quality, Scale
-from riskshare.contract.sharing import Pool, Rebasing, Truncation
+from riskshare.contract.sharing import Pool
 from riskshare.contract.support import StrandedSupport
 from riskshare.contract.term import AbstractTerm
 from riskshare.names import PHASES
