@@ -213,7 +213,7 @@ def test_the_statement_splits_an_influence_pool_by_driver(tmp_path: Path) -> Non
     # found by looking: brackets in a name were taken for markup and vanished
     assert "delivery[triage-instead-of-outpatients]" in answer.stdout
     assert "delivery[fewer-operations]" in answer.stdout
-    assert "budget 11,040,000.00" in answer.stdout
+    assert "a budget of 11,040,000.00" in answer.stdout
     full = _riskshare(
         "settle", "mid-nottinghamshire-msk", actuals, "--drivers", drivers, "--statement"
     )

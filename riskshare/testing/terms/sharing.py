@@ -86,7 +86,8 @@ def _key(setting: Setting, known: list[str]) -> dict[str, Any]:
         fields["between"] = setting.some(setting.scored)
         fields["weights"] = setting.perhaps(2, Pool, "weights", 0, 3)
     elif key == "need":
-        fields["people"] = setting.numbers(Pool, "people", 0, 1)
+        served = setting.partners
+        fields["people"] = {name: setting.number(0.1, 1) for name in served if name != "external"}
     return fields
 
 
