@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from riskshare.analysis.check import check as check
     from riskshare.analysis.findings import Check as Check
     from riskshare.analysis.findings import Finding as Finding
+    from riskshare.analysis.luck import luck as luck
+    from riskshare.analysis.luck import minimum_population as minimum_population
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
     from riskshare.contract.benchmark import Rebasing as Rebasing
@@ -59,22 +61,26 @@ if TYPE_CHECKING:
     from riskshare.files.bundled import case_names as case_names
     from riskshare.files.load import load_case as load_case
     from riskshare.files.save import save_case as save_case
+    from riskshare.laws.nearest import nearest_correlation as nearest_correlation
     from riskshare.report.account import statement as statement
     from riskshare.run.settle import settle as settle
     from riskshare.run.simulate import draw as draw
     from riskshare.run.simulate import simulate as simulate
     from riskshare.summary import summarise as summarise
+    from riskshare.system import Capacity as Capacity
     from riskshare.system import Change as Change
     from riskshare.system import Correlation as Correlation
     from riskshare.system import CostBehaviour as CostBehaviour
     from riskshare.system import Delay as Delay
     from riskshare.system import Delivery as Delivery
+    from riskshare.system import Dependence as Dependence
     from riskshare.system import Driver as Driver
     from riskshare.system import Inflation as Inflation
     from riskshare.system import Line as Line
     from riskshare.system import Noise as Noise
     from riskshare.system import OtherPosition as OtherPosition
     from riskshare.system import Partner as Partner
+    from riskshare.system import People as People
     from riskshare.system import Population as Population
     from riskshare.system import Released as Released
     from riskshare.system import Score as Score
@@ -85,6 +91,7 @@ if TYPE_CHECKING:
 _HOME = {
     "riskshare.analysis.check": ("check",),
     "riskshare.analysis.findings": ("Check", "Finding"),
+    "riskshare.analysis.luck": ("luck", "minimum_population"),
     "riskshare.case": ("Case", "Contract"),
     "riskshare.contract.budget": ("Budget",),
     "riskshare.contract.marginal": (
@@ -126,22 +133,26 @@ _HOME = {
     "riskshare.files.bundled": ("case_names",),
     "riskshare.files.load": ("load_case",),
     "riskshare.files.save": ("save_case",),
+    "riskshare.laws.nearest": ("nearest_correlation",),
     "riskshare.report.account": ("statement",),
     "riskshare.run.settle": ("settle",),
     "riskshare.run.simulate": ("draw", "simulate"),
     "riskshare.summary": ("summarise",),
     "riskshare.system": (
+        "Capacity",
         "Change",
         "Correlation",
         "CostBehaviour",
         "Delay",
         "Delivery",
+        "Dependence",
         "Driver",
         "Inflation",
         "Line",
         "Noise",
         "OtherPosition",
         "Partner",
+        "People",
         "Population",
         "Released",
         "Score",

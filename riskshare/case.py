@@ -45,6 +45,7 @@ from riskshare.system import (
     Change,
     Changes,
     Correlation,
+    Dependence,
     Drivers,
     Line,
     Lines,
@@ -114,6 +115,7 @@ class Case(Declared):
     inflation: Series = ()
     drivers: Drivers = ()
     correlations: tuple[Correlation, ...] = ()
+    dependence: Dependence = Dependence()
     residual_key: Annotated[
         Given,
         Parameter(

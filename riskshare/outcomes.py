@@ -30,6 +30,7 @@ OUTCOMES = (
     "saving_avoided",
     "saving_released",
     "saving_cash",
+    "waiting_list",
 )
 """Variables of an outcomes dataset."""
 
@@ -49,7 +50,9 @@ def offered(bound: Bound) -> tuple[str, ...]:
     if not structure.others:
         silent.add("other_position")
     if not structure.changes:
-        silent |= set(_BY_CHANGE)
+        silent |= set(BY_CHANGE)
+    if not structure.limited:
+        silent.add("waiting_list")
     return tuple(name for name in OUTCOMES if name not in silent)
 
 
@@ -74,11 +77,13 @@ _LONG_NAMES = {
     "unit_cost": "full cost per case-mix unit at baseline volume",
     "driver_index": "index of a driver, 1 = plan; of a delay, years",
     "members": "members of a population",
+    "waiting_list": "waiting when the year ends, on lines with a capacity",
+    "person_cost": "cost of each person who is drawn one by one",
     "closing": "balance carried out of the year",
 }
-_BY_PARTNER = ("received", "paid", "cost", "position", "cash", "underlying")
-_BY_CHANGE = ("saving_avoided", "saving_released", "saving_cash")
-_BY_LINE = ("line_cost", "cost_released", "stranded", "lost_contribution")
+BY_PARTNER = ("received", "paid", "cost", "position", "cash", "underlying")
+BY_CHANGE = ("saving_avoided", "saving_released", "saving_cash")
+BY_LINE = ("line_cost", "cost_released", "stranded", "lost_contribution", "waiting_list")
 
 
 def digest(case: Case) -> str:
@@ -181,7 +186,7 @@ def _describe(dataset: xr.Dataset, case: Case) -> xr.Dataset:
     for name, variable in dataset.data_vars.items():
         if name in _LONG_NAMES:
             variable.attrs["long_name"] = _LONG_NAMES[str(name)]
-        if name in OUTCOMES:
+        if name in OUTCOMES and name != "waiting_list":
             variable.attrs["units"] = case.currency
         if name == "activity":
             variable.attrs["units"] = ", ".join(f"{k}: {v}" for k, v in units.items())
@@ -212,13 +217,15 @@ def outcomes_dataset(
     for name in OUTCOMES:
         if name not in arrays:
             continue
-        if name in _BY_PARTNER:
+        if name in BY_PARTNER:
             variables[name] = (("year", "partner", "sample"), arrays[name])
         elif name == "other_position":
             variables[name] = (("year", "partner", "sample"), _spread(bound, arrays[name]))
-        elif name in _BY_CHANGE:
+        elif name in BY_CHANGE:
             variables[name] = (("year", "change", "sample"), arrays[name])
-        elif name in _BY_LINE:
+        elif name == "waiting_list":
+            variables[name] = (("year", "line", "sample"), waiting_by_line(bound, arrays[name]))
+        elif name in BY_LINE:
             variables[name] = (("year", "line", "sample"), arrays[name])
         else:
             entries = arrays[name]
@@ -229,9 +236,9 @@ def outcomes_dataset(
     if closing is not None:
         coords["state"] = list(closing[0])
         variables["closing"] = (("year", "state", "sample"), closing[1])
-    if any(name in arrays for name in _BY_LINE):
+    if any(name in arrays for name in BY_LINE):
         coords["line"] = list(case.labels()["line"])
-    if any(name in arrays for name in _BY_CHANGE):
+    if any(name in arrays for name in BY_CHANGE):
         coords["change"] = [change.name for change in case.changes]
         coords["owner"] = ("change", [change.owner for change in case.changes])
     if "posting" in arrays:
@@ -242,6 +249,20 @@ def outcomes_dataset(
         variables, coords = (_picked(part, settled) for part in (variables, coords))
     dataset = xr.Dataset(variables, coords, dict(attrs))
     return _describe(dataset, case)
+
+
+def waiting_by_line(bound: Bound, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return waiting lists of the lines with a capacity on all lines, NaN for the others."""
+    spread = np.full((len(values), bound.structure.lines, values.shape[-1]), np.nan, values.dtype)
+    spread[:, list(bound.structure.limited)] = values
+    return spread
+
+
+def person_lines(case: Case, bound: Bound) -> list[str]:
+    """Return the line of each person who is drawn one by one."""
+    structure = bound.structure
+    slots = zip(structure.peopled, structure.slots, strict=True)
+    return [case.lines[line].name for line, count in slots for _ in range(count)]
 
 
 def _spread(bound: Bound, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -298,6 +319,11 @@ def draws_dataset(
         rest = yearly.other_mean + world.other_sd * np.log(index[:, scores.stop :])
         other = _spread(bound, rest.astype(index.dtype))
         variables["other_position"] = (("year", "partner", "sample"), other)
+    if structure.limited:
+        waiting = waiting_by_line(bound, arrays["waiting_list"])
+        variables["waiting_list"] = (by_line, waiting)
+    if sum(structure.slots):
+        variables["person_cost"] = (("year", "person", "sample"), arrays["person_cost"])
     if replicate is not None:
         variables["replicate"] = ("sample", replicate)
     labels = case.labels()
@@ -309,5 +335,7 @@ def draws_dataset(
     }
     if structure.scored or structure.others:
         coords["partner"] = partners
+    if sum(structure.slots):
+        coords["person_line"] = ("person", person_lines(case, bound))
     dataset = xr.Dataset(variables, coords, dict(attrs))
     return _describe(dataset, case)

@@ -25,6 +25,15 @@ from riskshare.parameters import (
     declaration_of,
     expand,
 )
+from riskshare.uncertain import AbstractIndex as AbstractIndex
+from riskshare.uncertain import Capacity as Capacity
+from riskshare.uncertain import Correlation as Correlation
+from riskshare.uncertain import Dependence as Dependence
+from riskshare.uncertain import Noise as Noise
+from riskshare.uncertain import OtherPosition as OtherPosition
+from riskshare.uncertain import People as People
+from riskshare.uncertain import Rest as Rest
+from riskshare.uncertain import Score as Score
 
 _SHARE_OF_ACCOUNT = Parameter(
     "share", axes=("partner",), fill=0.0, lower=0.0, upper=1.0, sums_to_one="partner"
@@ -54,74 +63,6 @@ class Year(Declared):
         after = self.end + datetime.timedelta(days=1)
         months = (after.year - self.start.year) * 12 + after.month - self.start.month
         return months / 12 + (after.day - self.start.day) / 365.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class AbstractIndex(Declared):
-    """A number around a stated centre, drawn once, each year, or as a walk through the years.
-
-    ``sd`` with law ``normal`` is the standard deviation of the index, with ``lognormal`` that of
-    its logarithm, whose ``centre`` must be stated: ``mean`` or ``median`` is what equals
-    ``value``. An ``interval`` gives the 10 % and 90 % points instead and is the belief itself, so
-    that the mean need not be ``value``. Every index is floored at zero.
-    """
-
-    law: Literal["normal", "lognormal"] | None = None
-    sd: Annotated[Given, Parameter("index", lower=0.0, upper=2.0, by_year=False)] = None
-    centre: Literal["mean", "median"] | None = None
-    interval: Annotated[
-        Given, Parameter("index", axes=("bound",), sequence="bound", by_year=False)
-    ] = None
-    value: Annotated[Given, Parameter("index", lower=0.0, by_year=False)] = None
-    process: Literal["constant", "ar1", "random-walk"] = "constant"
-    persistence: Annotated[
-        Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)
-    ] = None
-
-    @property
-    def certain(self) -> bool:
-        """Whether it has no law and so always equals its value."""
-        return self.sd is None and self.interval is None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score(AbstractIndex):
-    """A partner's quality score, from 0 to 1: a value, or a law around one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OtherPosition(Declared):
-    """The position of the rest of an organisation, outside this case.
-
-    Normal with a mean for each year and a standard deviation. It has its own place among what is
-    drawn, ``other[<partner>]``, which correlations may name.
-    """
-
-    mean: Annotated[Given, Parameter("money per year")]
-    sd: Annotated[Given, Parameter("money per year", lower=0.0, by_year=False)] = 0.0
-    process: Literal["constant", "ar1", "random-walk"] = "ar1"
-    persistence: Annotated[
-        Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)
-    ] = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rest(AbstractIndex):
-    """The rest of an organisation as an index: its logarithm is a standard normal score."""
-
-    @classmethod
-    def of(cls, other: OtherPosition) -> "Rest":
-        """Return the index of an organisation's other position."""
-        if not other.sd:
-            return cls()
-        persistence = other.persistence if other.process == "ar1" else None
-        return cls(
-            law="lognormal",
-            sd=1.0,
-            centre="median",
-            process=other.process,
-            persistence=persistence,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +142,12 @@ class Driver(AbstractIndex):
 
     ``acts_on`` says what it multiplies: the activity, case mix or unit cost of lines, raised to
     each line's loading, or the amount of a ``funding`` term that names it. A driver that acts on
-    ``chance`` multiplies nothing: it couples the noise of the lines that name it as a factor.
+    ``chance`` multiplies nothing: it couples the noise of the lines that name it as a factor; one
+    that acts on ``dispersion`` spreads the noise of the lines that name it there.
     """
 
     name: str
-    acts_on: Literal["activity", "case_mix", "unit_cost", "funding", "chance"]
+    acts_on: Literal["activity", "case_mix", "unit_cost", "funding", "chance", "dispersion"]
     influence: Annotated[Given, _INFLUENCE] = NO_NUMBERS
 
 
@@ -277,9 +219,11 @@ class Change(Declared):
 
     ``size`` is the activity moved, as a share of the source line's baseline; a destination
     receives ``substitution`` units for each unit that leaves. ``running_cost`` is borne by the
-    owner. Each saving has one owner; ``claims`` are the savings that partners' own plans book
-    against it (QIPP, cost improvement), which are compared with what is really released. A change
-    that is not ``recurrent`` is left out of the underlying position.
+    owner. With ``thinning`` what moves is a binomial count around the delivery: each of the planned
+    units moves or stays, apart from the others. Each saving has one owner; ``claims`` are the
+    savings that partners' own plans book against it (QIPP, cost improvement), which are compared
+    with what is really released. A change that is not ``recurrent`` is left out of the underlying
+    position.
     """
 
     name: str
@@ -291,6 +235,7 @@ class Change(Declared):
     substitution: Annotated[Given, Parameter("units per unit", lower=0.0)] = 1.0
     delivery: Delivery = Delivery()
     delay: Delay | None = None
+    thinning: bool = False
     running_cost: Annotated[Given, Parameter("money per year", lower=0.0)] = 0.0
     claims: Annotated[
         Given, Parameter("money per year", axes=("partner",), fill=0.0, lower=0.0)
@@ -351,24 +296,6 @@ class CostBehaviour(Declared):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noise(Declared):
-    """A line's own chance, mean 1: what is left when every driver is known.
-
-    Activity: ``poisson``; ``negative-binomial`` with Var = mu + overdispersion x mu^2; ``gamma`` or
-    ``lognormal`` with a coefficient of variation ``cv``. Unit cost: ``gamma`` or ``lognormal``.
-    ``factors`` couple the chance of lines: its normal score is ``sum factors x driver scores`` plus
-    an own part that makes the variance one (a factor copula); the marginal law stays as it is.
-    """
-
-    law: Literal["poisson", "negative-binomial", "gamma", "lognormal"]
-    overdispersion: Annotated[Given, Parameter("squared cv", lower=0.0, by_year=False)] = None
-    cv: Annotated[Given, Parameter("cv", lower=0.0, upper=3.0, by_year=False)] = None
-    factors: Annotated[
-        Given, Parameter("correlation", axes=("driver",), by_year=False, fill=0.0)
-    ] = NO_NUMBERS
-
-
-@dataclass(frozen=True, kw_only=True)
 class Line(Declared):
     """One service line: activity of one kind, delivered by one partner for one payer.
 
@@ -403,14 +330,9 @@ class Line(Declared):
     )
     noise: Noise | None = None
     unit_cost_noise: Noise | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Correlation(Declared):
-    """Correlation of the normal scores of two drivers (a Gaussian copula)."""
-
-    between: Annotated[tuple[str, ...], Reference("driver", many=True)]
-    value: Annotated[Given, Parameter("correlation", lower=-1.0, upper=1.0, by_year=False)]
+    case_mix_noise: Noise | None = None
+    people: People | None = None
+    capacity: Capacity | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

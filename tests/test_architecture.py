@@ -12,7 +12,7 @@ ROWS = (
     ("parameters",),
     ("laws",),
     ("contract",),
-    ("system", "case", "checks"),
+    ("uncertain", "system", "case", "checks"),
     ("plan",),
     ("bind",),
     ("program",),

@@ -9,8 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.bind.laws import Column, columns_of, laws_of, noise_of
+from riskshare.bind.laws import Column, columns_of, index_tables, laws_of, limited_lines, noise_of
 from riskshare.bind.leaves import BoundTerm, Leaves, Structure, World, Yearly
+from riskshare.bind.people import people_of, peopled_lines
 from riskshare.bind.terms import one_hot, terms_of
 from riskshare.case import Case
 from riskshare.contract.keys import borne
@@ -61,7 +62,12 @@ def bind(case: Case) -> Bound:
     years = len(case.years)
     terms, bridges = terms_of(case, plan, labels)
     activity_noise, activity_numbers = noise_of(case, plan, [line.noise for line in case.lines])
-    unit_noise, unit_numbers = noise_of(case, plan, [line.unit_cost_noise for line in case.lines])
+    unit_noises = [line.unit_cost_noise for line in case.lines]
+    unit_noise, unit_numbers = noise_of(case, plan, unit_noises, activity_noise)
+    mix_noises = [line.case_mix_noise for line in case.lines]
+    mix_noise, mix_numbers = noise_of(case, plan, mix_noises, activity_noise)
+    tabled, held, tables = index_tables(case)
+    slots, people = people_of(case, plan, terms)
     structure = Structure(
         years=years,
         partners=len(case.partners),
@@ -74,14 +80,22 @@ def bind(case: Case) -> Bound:
         others=tuple(i for i, p in enumerate(case.partners) if p.other_position is not None),
         passing=tuple(c for c, change in enumerate(case.changes) if not change.recurrent),
         drawn=tuple(i for i, index in enumerate(indices) if not index.certain),
+        copula=case.dependence.copula,
+        tabled=tabled,
+        atoms=held,
         moved=frozenset(driver.acts_on for driver in case.drivers),
         activity_noise=activity_noise,
         unit_cost_noise=unit_noise,
+        case_mix_noise=mix_noise,
+        thinned=tuple(c for c, change in enumerate(case.changes) if change.thinning),
+        peopled=peopled_lines(case),
+        slots=slots,
+        limited=limited_lines(case),
         cost=plan.cost_structure,
         term_names=tuple(name for name, _ in terms),
     )
     numbers = Leaves(
-        laws=laws_of(case, activity_numbers, unit_numbers),
+        laws=laws_of(case, plan, tables, (activity_numbers, unit_numbers, mix_numbers), people),
         world=_world(case, plan, labels),
         yearly=_yearly(case, plan, tuple(bound for _, bound in terms)),
     )

@@ -1,80 +1,196 @@
 """What is drawn, as numbers: index laws, tables of chance, and the random columns they use."""
 
+from collections.abc import Sequence
+from math import exp, inf, log
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.bind.leaves import Laws, NoiseNumbers, NoiseStructure, Structure
-from riskshare.case import Case
-from riskshare.laws.chance import (
-    count_table,
-    gamma_table,
-    lognormal_sigma,
-    stack_count_tables,
+from riskshare.bind.leaves import (
+    WHOLE_BELOW,
+    Atoms,
+    CapacityNumbers,
+    Laws,
+    NoiseNumbers,
+    NoiseStructure,
+    PeopleNumbers,
+    Structure,
 )
+from riskshare.case import Case
+from riskshare.laws.binomial import thinning_table
+from riskshare.laws.chance import (
+    NO_SPREAD,
+    CountTable,
+    FactorTable,
+    count_table,
+    factor_table,
+    gamma_law,
+    index_table,
+    lognormal_sigma,
+    stacked,
+)
+from riskshare.laws.copula import StudentTables, student_tables
 from riskshare.laws.dependence import cholesky, score_correlations
+from riskshare.laws.indices import LawMap
+from riskshare.laws.marginal import AbstractLaw
+from riskshare.laws.normal import cumulative, inverse
 from riskshare.plan import Plan, correlation_matrix, declared, law_of
-from riskshare.system import Noise
+from riskshare.system import Capacity, Noise
 
 Numbers = NDArray[np.float64]
+Table = TypeVar("Table", CountTable, FactorTable)
 Column = tuple[int, int, int]
+IndexTables = tuple[Numbers, Numbers, Atoms]
+"""Values and slopes, (row, node) each, and atoms."""
 
-(
-    DRIVER_COLUMN,
-    ACTIVITY_COLUMN,
-    UNIT_COST_COLUMN,
-    MEMBERS_COLUMN,
-    DELIVERY_COLUMN,
-    DELAY_COLUMN,
-    QUALITY_COLUMN,
-    OTHER_COLUMN,
-) = range(8)
-"""Kinds of random column; a column is (kind, index, year)."""
+COUNTS = ("poisson", "negative-binomial")
 
-WHOLE_BELOW = 1000.0
-"""Lines expected to have fewer units a year are whole counts; larger ones are smooth."""
+_FAR = cumulative(5.0)
+_WIDEST = 30.0
+"""Drivers move the dispersion of a law by at most this factor either way."""
 
 
-def laws_of(case: Case, activity: NoiseNumbers, unit_cost: NoiseNumbers) -> Laws:
+def index_tables(case: Case) -> tuple[tuple[int, ...], tuple[int, ...], IndexTables]:
+    """Return which indices have tables, which of those an atom, the tables and the atoms."""
+    maps = [law_of(index) for index in case.indices().values()]
+    laws = [(i, m.law) for i, m in enumerate(maps) if isinstance(m, LawMap)]
+    tables = [index_table(law) for _, law in laws]
+    atoms = [(row, law.atom) for row, (_, law) in enumerate(laws)]
+    held = [(row, atom) for row, atom in atoms if atom is not None]
+    numbers = Atoms(
+        probability=_column([atom.probability for _, atom in held]),
+        value=_column([max(atom.value, 0.0) for _, atom in held]),
+        side=_column([atom.side for _, atom in held]),
+        edge=_column([_edge(atom.probability) for _, atom in held]),
+    )
+    return (
+        tuple(i for i, _ in laws),
+        tuple(row for row, _ in held),
+        (
+            np.array([values for values, _ in tables]),
+            np.array([slopes for _, slopes in tables]),
+            numbers,
+        ),
+    )
+
+
+def laws_of(
+    case: Case,
+    plan: Plan,
+    tables: IndexTables,
+    noises: tuple[NoiseNumbers, NoiseNumbers, NoiseNumbers],
+    people: PeopleNumbers | None,
+) -> Laws:
     """Return the laws of all indices, and the chance laws given."""
     maps = [law_of(index) for index in case.indices().values()]
+    closed = [(0.0, 0.0, False) if isinstance(m, LawMap) else _closed(m) for m in maps]
+    activity, unit_cost, case_mix = noises
+    values, slopes, atoms = tables
     return Laws(
-        location=np.array([m.location for m in maps])[:, None],
-        scale=np.array([m.scale for m in maps])[:, None],
-        logarithmic=np.array([float(m.logarithmic) for m in maps])[:, None],
+        location=_column([place for place, _, _ in closed]),
+        scale=_column([scale for _, scale, _ in closed]),
+        logarithmic=_column([float(logs) for _, _, logs in closed]),
         cholesky=cholesky(correlation_matrix(case)),
+        copula=_copula(case),
+        values=values,
+        slopes=slopes,
+        atoms=atoms,
         activity_noise=activity,
         unit_cost_noise=unit_cost,
+        case_mix_noise=case_mix,
+        thinning=_thinning(case, plan),
+        people=people,
+        capacity=_capacity(case, plan),
     )
+
+
+def _copula(case: Case) -> StudentTables | None:
+    degrees = case.dependence.degrees_of_freedom
+    return None if degrees is None else student_tables(float(degrees))
 
 
 def noise_of(
-    case: Case, plan: Plan, noises: list[Noise | None]
+    case: Case,
+    plan: Plan,
+    noises: list[Noise | None],
+    activity: NoiseStructure | None = None,
 ) -> tuple[NoiseStructure, NoiseNumbers]:
-    """Return the chance laws of lines, in the order of the case's lines."""
-
-    def lines(*laws: str) -> tuple[int, ...]:
-        return tuple(i for i, noise in enumerate(noises) if noise is not None and noise.law in laws)
-
+    """Return the chance laws of lines; ``activity`` is what those of other things may follow."""
+    given = {i: noise for i, noise in enumerate(noises) if noise is not None}
+    counts = tuple(i for i, noise in given.items() if noise.law in COUNTS)
+    lognormal = tuple(i for i, noise in given.items() if noise.law == "lognormal")
+    tabled = tuple(i for i in given if i not in counts + lognormal)
+    lines = counts + tabled + lognormal
+    own = [given[i] for i in lines]
+    follows = activity is not None and any(noise.with_activity for noise in own)
+    rows = activity.lines if activity is not None else ()
     structure = NoiseStructure(
-        counts=lines("poisson", "negative-binomial"),
-        gamma=lines("gamma"),
-        lognormal=lines("lognormal"),
-        coupled=any(noise is not None and len(noise.factors) > 0 for noise in noises),
+        counts=counts,
+        tabled=tabled,
+        lognormal=lognormal,
+        coupled=any(len(noise.factors) > 0 for noise in own),
+        spread=any(len(noise.dispersion) > 0 for noise in own),
+        zeroed=tuple(row for row, noise in enumerate(own) if noise.zeros),
+        followed=tuple(rows.index(i) if i in rows else -1 for i in lines) if follows else (),
     )
-    tables, whole = [], []
-    for y in range(len(case.years)):
-        for i in structure.counts:
-            noise = noises[i]
-            assert noise is not None
-            # one table for each year, so that a year appended to a case moves no earlier draw
-            mean = float(plan.expected[y, i]) or 1.0
-            tables.append(count_table(mean / 3, mean * 3, float(noise.overdispersion or 0)))
-            whole.append(float(mean < WHOLE_BELOW * plan.view.fraction[y]))
-    gammas = [gamma_table(float(noises[i].cv)) for i in structure.gamma]  # type: ignore[union-attr]  # picked above
-    sigma = [lognormal_sigma(float(noises[i].cv)) for i in structure.lognormal]  # type: ignore[union-attr]  # picked above
     labels = case.labels()
-    factors = np.array([declared(noises[i], "factors", labels) for i in structure.lines])
-    factors = factors.reshape(len(structure.lines), len(case.drivers))
+    shape = (len(own), len(case.drivers))
+    factors = np.array([declared(noise, "factors", labels) for noise in own]).reshape(shape)
+    powers = np.array([declared(noise, "dispersion", labels) for noise in own]).reshape(shape)
+    spreads = [_spread(case, row) for row in powers]
+    along = np.array([float(noise.with_activity) for noise in own])
+    explained = _explained(case, factors) + along**2
+    sigma = [lognormal_sigma(float(given[i].cv)) for i in lognormal]
+    zeros = [float(own[row].zeros) for row in structure.zeroed]
+    table, whole = _count_tables(plan, counts, given, spreads)
+    between = spreads[len(counts) : len(counts) + len(tabled)]
+    laws = [_law(given[i]) for i in tabled]
+    return structure, NoiseNumbers(
+        table=table,
+        whole=whole,
+        factor=_factor_tables(laws, between),
+        sigma=_column(sigma),
+        factors=factors,
+        own=np.sqrt(np.maximum(1 - explained, 0))[:, :, None],
+        dispersion=powers,
+        zeros=_column(zeros),
+        edge=_column([_edge(zero) for zero in zeros]),
+        with_activity=_column(along),
+    )
+
+
+def columns_of(structure: Structure) -> tuple[Column, ...]:
+    """Return the random columns of one year, the year left at 0."""
+    return tuple((kind, index, 0) for group in structure.columns.values() for kind, index in group)
+
+
+def limited_lines(case: Case) -> tuple[int, ...]:
+    """Return the lines with a capacity."""
+    return tuple(i for i, line in enumerate(case.lines) if line.capacity is not None)
+
+
+def _closed(found: object) -> tuple[float, float, bool]:
+    return found.location, found.scale, found.logarithmic  # type: ignore[attr-defined]  # an IndexMap
+
+
+def _law(noise: Noise) -> AbstractLaw:
+    return noise.law if isinstance(noise.law, AbstractLaw) else gamma_law(float(noise.cv))
+
+
+def _column(values: Sequence[float] | Numbers) -> Numbers:
+    return np.array(values, np.float64).reshape(-1, 1)
+
+
+def _edge(probability: float) -> float:
+    """Return the score below which a probability lies."""
+    if not 0 < probability < 1:
+        return -inf if probability <= 0 else inf
+    return inverse(probability)
+
+
+def _explained(case: Case, factors: Numbers) -> Numbers:
+    """Return the variance of each chance score that its factors explain: (year, row)."""
     indices = list(case.indices().values())
     between = score_correlations(
         [index.process for index in indices],
@@ -82,27 +198,81 @@ def noise_of(
         len(case.years),
         correlation_matrix(case),
     )[:, : len(case.drivers), : len(case.drivers)]
-    explained = np.einsum("rd,yde,re->yr", factors, between, factors)
-    return structure, NoiseNumbers(
-        table=stack_count_tables(tables) if tables else None,
-        whole=np.array(whole),
-        values=np.array([values for values, _ in gammas]),
-        slopes=np.array([slopes for _, slopes in gammas]),
-        sigma=np.array(sigma)[:, None],
-        factors=factors,
-        own=np.sqrt(np.maximum(1 - explained, 0))[:, :, None],
+    return np.asarray(np.einsum("rd,yde,re->yr", factors, between, factors))
+
+
+def _spread(case: Case, powers: Numbers) -> tuple[float, float]:
+    """Return the bounds of what multiplies a coefficient of variation: drivers at 5 scores."""
+    if not np.any(powers):
+        return NO_SPREAD
+    low, high = 0.0, 0.0
+    for driver, power in zip(case.drivers, powers, strict=True):
+        if power == 0:
+            continue
+        steps = len(case.years) if driver.process == "random-walk" else 1
+        found = law_of(driver)
+        ends = [steps * power * log(max(found.quantile(q), 1e-9)) for q in (1 - _FAR, _FAR)]
+        low, high = low + min(ends), high + max(ends)
+    return max(exp(low), 1 / _WIDEST), min(exp(high), _WIDEST)
+
+
+def _count_tables(
+    plan: Plan,
+    lines: tuple[int, ...],
+    noises: dict[int, Noise],
+    spreads: list[tuple[float, float]],
+) -> tuple[CountTable | None, Numbers]:
+    """Return tables of counts, those of a year together, and which are whole numbers.
+
+    Each year has its own, so that a year appended to a case moves no earlier draw.
+    """
+    tables, whole = [], []
+    for y in range(len(plan.expected)):
+        for row, i in enumerate(lines):
+            noise = noises[i]
+            mean = (float(plan.expected[y, i]) or 1.0) / (1 - float(noise.zeros))
+            excess = float(noise.overdispersion or 0)
+            tables.append(count_table(mean / 3, mean * 3, excess, spreads[row]))
+            whole.append(float(mean < WHOLE_BELOW * plan.view.fraction[y]))
+    return (_even(tables) if tables else None), np.array(whole)
+
+
+def _factor_tables(
+    laws: list[AbstractLaw], spreads: list[tuple[float, float]]
+) -> FactorTable | None:
+    if not laws:
+        return None
+    return _even([factor_table(law, bounds) for law, bounds in zip(laws, spreads, strict=True)])
+
+
+def _even(tables: list[Table]) -> Table:
+    """Return tables stacked, those that nothing spreads repeated along the others' spread."""
+    most = max(len(table.values) for table in tables)
+
+    def repeated(table: Table) -> Table:
+        if len(table.values) == most:
+            return table
+        values, slopes = (np.repeat(a, most, axis=0) for a in (table.values, table.slopes))
+        return table._replace(values=values, slopes=slopes)
+
+    return stacked([repeated(table) for table in tables])
+
+
+def _thinning(case: Case, plan: Plan) -> CountTable | None:
+    """Return tables of what moves of planned units, the changes of a year together."""
+    thinned = [c for c, change in enumerate(case.changes) if change.thinning]
+    units = np.einsum("yl,lc,yc->yc", plan.view.baseline, plan.taken, plan.size)
+    tables = [
+        thinning_table(max(float(units[y, c]), 1e-6)) for y in range(len(units)) for c in thinned
+    ]
+    return stacked(tables) if tables else None
+
+
+def _capacity(case: Case, plan: Plan) -> CapacityNumbers:
+    """Return the limits of the lines that have one."""
+    limits: list[Capacity] = [line.capacity for line in case.lines if line.capacity is not None]
+    return CapacityNumbers(
+        units=plan.capacity[:, list(limited_lines(case)), None],
+        waiting=_column([float(limit.waiting) for limit in limits]),
+        staying=_column([1 - float(limit.leaving) for limit in limits]),
     )
-
-
-def columns_of(structure: Structure) -> tuple[Column, ...]:
-    """Return the random columns of one year, the year left at 0."""
-    kinds = [(DRIVER_COLUMN, i) for i in range(structure.drivers)]
-    kinds += [(MEMBERS_COLUMN, i) for i in range(structure.populations)]
-    kinds += [(DELIVERY_COLUMN, i) for i in range(structure.changes)]
-    kinds += [(DELAY_COLUMN, i) for i in structure.delayed]
-    kinds += [(QUALITY_COLUMN, i) for i in structure.scored]
-    kinds += [(OTHER_COLUMN, i) for i in structure.others]
-    picked = [kinds[i] for i in structure.drawn]
-    picked += [(ACTIVITY_COLUMN, i) for i in structure.activity_noise.lines]
-    picked += [(UNIT_COST_COLUMN, i) for i in structure.unit_cost_noise.lines]
-    return tuple((kind, index, 0) for kind, index in picked)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from riskshare.checks.dependence import check_dependence
 from riskshare.checks.given import SUM_TOLERANCE, Findings, suggest
-from riskshare.laws.dependence import cholesky, score_correlations
+from riskshare.checks.laws import check_chance, check_law, check_power
+from riskshare.laws.marginal import AbstractLaw
 from riskshare.names import ALL_YEARS, SYSTEM
 from riskshare.parameters import declaration_of, expand, field_paths, fields_of, split_path
-from riskshare.system import AbstractIndex, Delay, Line, Noise, closing_order
+from riskshare.system import AbstractIndex, Line, closing_order
 
 if TYPE_CHECKING:
     from riskshare.case import Case
@@ -101,7 +103,7 @@ def check_partners(case: "Case", found: Findings) -> None:
                 f"found {value:g}; accepted: a score from 0 to 1; did you mean {value / 100:g}?",
             )
         if partner.quality is not None:
-            found.attempt(_check_law, partner.quality, f"{path}.quality")
+            found.attempt(check_law, partner.quality, f"{path}.quality")
         for name in ("shortfall", "release"):
             key = getattr(partner, name)
             if hasattr(key, "get") and key.get(partner.name):
@@ -136,10 +138,10 @@ def check_indices(case: "Case", found: Findings) -> None:
     paths |= {f"changes.{change.name}.delivery": change.delivery for change in case.changes}
     delays = {f"changes.{c.name}.delay": c.delay for c in case.changes if c.delay is not None}
     for path, index in (paths | delays).items():
-        found.attempt(_check_law, index, path)
+        found.attempt(check_law, index, path)
         if hasattr(index, "influence") and found.clean(f"{path}.influence"):
             found.attempt(_check_influence, case, index, f"{path}.influence")
-    found.attempt(_check_correlations, case)
+    found.attempt(check_dependence, case)
 
 
 def _check_influence(case: "Case", index: Any, path: str, found: Findings) -> None:
@@ -153,68 +155,6 @@ def _check_influence(case: "Case", index: Any, path: str, found: Findings) -> No
         )
 
 
-def _check_law(index: AbstractIndex, path: str, found: Findings) -> None:
-    if index.sd is not None and index.interval is not None:
-        found.add(path, "has both sd and interval; give one of them")
-    if index.sd is not None and index.law is None:
-        found.add(f"{path}.law", "missing; accepted with sd: normal, lognormal")
-    if index.sd is not None and index.law == "lognormal" and index.centre is None:
-        found.add(
-            f"{path}.centre",
-            "missing; accepted: mean, median (with median, a lognormal index of sd 0.10 raises the "
-            "mean by 0.5 %)",
-        )
-    if index.interval is not None:
-        if index.value is not None or index.centre is not None:
-            found.add(path, "an interval is the whole belief; leave value and centre out")
-        low, high = index.interval
-        if not low < high:
-            found.add(
-                f"{path}.interval", f"found [{low:g}, {high:g}]; accepted: 10 % point < 90 % point"
-            )
-        if index.law == "lognormal" and low <= 0:
-            found.add(f"{path}.interval", f"found {low:g}; accepted for a lognormal: above 0")
-        if not isinstance(index, Delay) and low < 0:
-            found.add(f"{path}.interval", f"found {low:g}; accepted: 0 or more")
-        if not isinstance(index, Delay) and high <= 0:
-            found.add(f"{path}.interval", "the 90 % point is not above 0: the index would be 0")
-    at = index.value if index.value is not None or not isinstance(index, Delay) else 0
-    if index.law == "lognormal" and index.sd is not None and at == 0:
-        found.add(f"{path}.value", "is 0; a lognormal index is above 0: give its value")
-    if (index.process == "ar1") != (index.persistence is not None):
-        found.add(
-            f"{path}.persistence", 'goes with process = "ar1", and it needs one, from -1 to 1'
-        )
-    if isinstance(index, Delay) and index.process == "random-walk":
-        found.add(f"{path}.process", "found random-walk; accepted for a delay: constant, ar1")
-
-
-def _check_correlations(case: "Case", found: Findings) -> None:
-    seen = set()
-    for i, correlation in enumerate(case.correlations):
-        path = f"correlations[{i}].between"
-        pair = correlation.between
-        if not found.clean(path):
-            continue
-        if len(pair) != 2 or pair[0] == pair[1]:
-            found.add(path, f"found {list(pair)}; accepted: the names of two drivers")
-            continue
-        if frozenset(pair) in seen:
-            found.add(path, f"{' and '.join(pair)} stand twice; give their correlation once")
-        seen.add(frozenset(pair))
-        for name in pair:
-            if case.indices()[name].certain:
-                found.add(path, f"{name!r} has no law, so nothing to correlate; give it one")
-    if not found.clean("correlations") or any(
-        not found.clean(f"correlations[{i}]") for i in range(len(case.correlations))
-    ):
-        return
-    try:
-        cholesky(_correlations(case))
-    except ValueError as error:
-        found.add("correlations", str(error))
-
-
 def check_lines(case: "Case", found: Findings) -> None:
     """Check volumes, cost shares, series, loadings and noise of every line."""
     for line in case.lines:
@@ -222,10 +162,7 @@ def check_lines(case: "Case", found: Findings) -> None:
         found.attempt(_check_volume, case, line, path)
         if found.clean(f"{path}.cost"):
             found.attempt(_check_cost, line, path)
-        for noise, name in ((line.noise, "noise"), (line.unit_cost_noise, "unit_cost_noise")):
-            found.attempt(_check_noise, noise, f"{path}.{name}", name == "noise")
-            if noise is not None and noise.factors and found.clean(f"{path}.{name}"):
-                found.attempt(_check_factors, case, noise, f"{path}.{name}.factors")
+        found.attempt(check_chance, case, line, path)
         found.attempt(_check_series, case, line, path)
         found.attempt(_check_loadings, case, line, f"{path}.loadings")
 
@@ -266,12 +203,20 @@ def _check_loadings(case: "Case", line: Line, path: str, found: Findings) -> Non
                 f"that driver acts on {driver.acts_on}; accepted: drivers of activity, case_mix "
                 "or unit_cost",
             )
-        if power < 0 and not driver.certain and driver.law != "lognormal":
+        if driver.acts_on == "dispersion" and power != 0:
+            found.add(
+                f"{path}[{driver.name}]",
+                "that driver spreads the noise of lines; name it in noise.dispersion",
+            )
+        own = isinstance(driver.law, AbstractLaw)
+        if power < 0 and not driver.certain and not own and driver.law != "lognormal":
             found.add(
                 f"{path}[{driver.name}]",
                 f"found {power:g} on a normal index, whose inverse has an infinite mean; accepted: "
                 "0 or more, or give the driver a lognormal law",
             )
+        elif own and power != 0:
+            found.attempt(check_power, driver, float(power), f"{path}[{driver.name}]")
 
 
 def _check_reference_count(case: "Case", line: Line, path: str, found: Findings) -> None:
@@ -313,48 +258,6 @@ def _check_cost(line: Line, path: str, found: Findings) -> None:
             found.add(f"{path}.cost.step.{name}", 'goes with unit = "beds", and it needs one')
         elif getattr(step, name) == 0:
             found.add(f"{path}.cost.step.{name}", "found 0; accepted: above 0")
-
-
-def _check_noise(noise: Noise | None, path: str, activity: bool, found: Findings) -> None:
-    if noise is None:
-        return
-    counts = noise.law in ("poisson", "negative-binomial")
-    if counts and not activity:
-        found.add(f"{path}.law", f"found {noise.law!r}; accepted for a unit cost: gamma, lognormal")
-    if (noise.law == "negative-binomial") != (noise.overdispersion is not None):
-        found.add(f"{path}.overdispersion", 'goes with law = "negative-binomial", and it needs one')
-    if counts == (noise.cv is not None):
-        found.add(f"{path}.cv", "goes with gamma and lognormal laws, and they need one")
-
-
-def _check_factors(case: "Case", noise: Noise, path: str, found: Findings) -> None:
-    known = [driver.name for driver in case.drivers]
-    for driver in case.drivers:
-        given = noise.factors.get(driver.name) if hasattr(noise.factors, "get") else noise.factors
-        if given and driver.certain:
-            found.add(f"{path}[{driver.name}]", "that driver has no law, so nothing to share")
-    weights = expand(noise.factors, declaration_of(Noise, "factors"), case.labels())
-    positions = [known.index(n) if n in known else -1 for n in case.indices()]
-    picked = [i for i, position in enumerate(positions) if position >= 0]
-    processes = [index.process for index in case.indices().values()]
-    persistence = [float(index.persistence or 0.0) for index in case.indices().values()]
-    matrix = score_correlations(processes, persistence, len(case.years), _correlations(case))
-    matrix = matrix[:, picked][:, :, picked]
-    explained = float(np.max(np.einsum("d,yde,e->y", weights, matrix, weights)))
-    if explained > 1 + SUM_TOLERANCE:
-        found.add(
-            path, f"explain {explained:.4g} of the variance of the score; accepted: at most 1"
-        )
-
-
-def _correlations(case: "Case") -> Any:
-    names = list(case.indices())
-    matrix = np.eye(len(names))
-    for correlation in case.correlations:
-        if len(correlation.between) == 2 and set(correlation.between) <= set(names):
-            row, column = (names.index(name) for name in correlation.between)
-            matrix[row, column] = matrix[column, row] = correlation.value
-    return matrix
 
 
 def check_changes(case: "Case", found: Findings) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``riskshare cases | run | settle | check``.
+"""The command line: ``riskshare cases | run | settle | check | fit``.
 
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from riskshare.cli.fit import fit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -156,6 +158,9 @@ def check(
     print_check(_screen(), loaded, found)
     if not found.passed:
         raise typer.Exit(1)
+
+
+app.command()(fit)
 
 
 def _screen() -> "Console":

@@ -110,14 +110,7 @@ def bridge(
     items: tuple[str, ...],
     support: NDArray[np.float64] | None,
 ) -> tuple[dict[str, NDArray[np.float64]], BoundBudget]:
-    """Work out a budget step by step.
-
-    Parameters
-    ----------
-    numbers
-        The budget's fields as arrays with the year first; absent ones are None.
-    support
-        Planned amount of its stranded-support term, (year), if it names one.
+    """Work out a budget step by step; parameters are those of `steps_of`.
 
     Returns
     -------
@@ -126,23 +119,48 @@ def bridge(
     bound
         The same as numbers for the kernel.
     """
-    picked = list(lines)
-    old = [line for line in picked if not plan.new_service[line]]
-    new = [line for line in picked if plan.new_service[line]]
-    steps: dict[str, NDArray[np.float64]] = {}
+    steps, bound = steps_of(budget, numbers, plan, lines, items, support)
+    always = ("baseline", "base", "capitation", "units")
+    return {k: v for k, v in steps.items() if k in always or np.any(v != 0)}, bound
+
+
+def steps_of(
+    budget: Budget,
+    numbers: dict[str, Any],
+    plan: PlanView,
+    lines: tuple[int, ...],
+    items: tuple[str, ...],
+    support: Any,
+) -> tuple[dict[str, Any], BoundBudget]:
+    """Return every step of a budget, also those that are nothing, and its numbers.
+
+    The plan and the numbers may be NumPy or JAX arrays.
+
+    Parameters
+    ----------
+    numbers
+        The budget's fields as arrays with the year first; absent ones are None.
+    support
+        Planned amount of its stranded-support term, (year), if it names one.
+    """
+    xp: Any = plan.plan.__array_namespace__()
+    picked = np.array(lines, int)
+    new_service = np.asarray(plan.new_service)
+    old, new = picked[~new_service[picked]], picked[new_service[picked]]
+    steps: dict[str, Any] = {}
     given = [name for name in ("base", "rate", "unit_rate") if numbers[name] is not None]
     from_lines = not given
 
-    def compounded(name: str, sign: float = 1.0) -> NDArray[np.float64]:
+    def compounded(name: str, sign: float = 1.0) -> Any:
         rate = numbers[name]
-        return np.ones(len(plan.fraction)) if rate is None else np.cumprod(1 + sign * rate)
+        return xp.ones_like(plan.fraction) if rate is None else (1 + sign * rate).cumprod()
 
-    capitation, units = np.zeros_like(plan.members), np.zeros_like(plan.plan)
+    capitation, units = xp.zeros_like(plan.members), xp.zeros_like(plan.plan)
     if numbers["rate"] is not None:
         capitation = plan.members * plan.need * numbers["rate"] * plan.fraction[:, None]
         steps["capitation"] = capitation.sum(1)
     elif numbers["unit_rate"] is not None:
-        units[:, picked] = numbers["unit_rate"]
+        units = numbers["unit_rate"] @ np.eye(len(new_service), dtype=units.dtype)[picked]
         steps["units"] = (units * plan.plan).sum(1)
     elif numbers["base"] is not None:
         steps["base"] = numbers["base"]
@@ -159,13 +177,13 @@ def bridge(
         at_growth = plan.before if numbers["growth"] is None else plan.baseline
         dear = (at_growth * plan.price)[:, old].sum(1)
         cheap = (at_growth * plan.base_price)[:, old].sum(1)
-        dear = running * np.divide(dear, cheap, out=np.ones_like(dear), where=cheap > 0)
+        dear = running * xp.where(cheap > 0, dear / xp.where(cheap > 0, cheap, 1), 1)
     else:
         dear = running * compounded("inflation")
     steps["inflation"], running = dear - running, dear
     lean = running * compounded("efficiency", -1.0)
     steps["efficiency"], running = lean - running, lean
-    scale = np.divide(running, start, out=np.ones_like(start), where=start != 0)[:, None]
+    scale = xp.where(start != 0, running / xp.where(start != 0, start, 1), 1)[:, None]
     capitation, units = capitation * scale, units * scale
     if budget.planned_changes and numbers["unit_rate"] is None:
         steps["planned changes"] = ((plan.plan - plan.before) * plan.price)[:, old].sum(1)
@@ -175,14 +193,14 @@ def bridge(
         steps["stranded support"] = support
     for i, item in enumerate(items):
         steps[item] = numbers["other"][:, i]
-    total = np.sum(list(steps.values()), axis=0)
+    total = xp.stack(list(steps.values())).sum(0)
     actual = budget.rebase == "actual"
     follows: Literal["nothing", "members", "activity"] = "nothing"
     if actual and numbers["rate"] is not None:
         follows = "members"
     if actual and numbers["unit_rate"] is not None:
         follows = "activity"
-    fixed = total - capitation.sum(1) - (units * plan.plan).sum(1) * (follows == "activity")
-    always = ("baseline", "base", "capitation", "units")
-    shown = {k: v for k, v in steps.items() if k in always or np.any(v != 0)}
-    return shown, BoundBudget(fixed, capitation, units, follows)
+    fixed = total - capitation.sum(1)
+    if follows == "activity":
+        fixed = fixed - (units * plan.plan).sum(1)
+    return steps, BoundBudget(fixed, capitation, units, follows)

@@ -1,6 +1,6 @@
 """Allocation keys: who gets which share. Every key sums to one over partners."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from riskshare.contract.primitives import ratio
+from riskshare.parameters import Given
 
 Numbers = NDArray[np.float64]
 
@@ -91,3 +92,11 @@ def borne(influence: Numbers, residual_key: Numbers) -> Numbers:
         (partner), summing to one.
     """
     return influence + residual_key[:, None] * (1 - influence.sum(0))
+
+
+def names_partners(given: Given, partners: Mapping[str, str]) -> bool:
+    """Return whether a given value says for which partners it holds."""
+    if isinstance(given, Mapping):
+        inner = all(names_partners(item, partners) for item in given.values())
+        return bool(set(given) & set(partners)) or inner
+    return isinstance(given, tuple) and all(names_partners(item, partners) for item in given)

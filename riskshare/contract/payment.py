@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -156,7 +155,7 @@ class Block(AbstractTerm):
 
     def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Compound the uplift."""
-        return dataclasses.replace(self, uplift=np.cumprod(1 + self.uplift) - 1)
+        return dataclasses.replace(self, uplift=(1 + self.uplift).cumprod() - 1)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who pays."""

@@ -1,7 +1,7 @@
 """Terms that protect: per-person stop-loss, profit caps, and support below a floor."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -73,6 +73,14 @@ class StopLoss(AbstractTerm):
     def needs(self) -> frozenset[str]:
         """Return the cost of each person."""
         return frozenset({"persons"})
+
+    def person_limit(self) -> Any:
+        """Return the attachment."""
+        return self.attachment
+
+    def person_lines(self) -> tuple[int, ...]:
+        """Return the lines of the term."""
+        return tuple(self.lines)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who protects."""

@@ -1,7 +1,7 @@
 """Terms that share gains and losses between partners: the risk/reward pool."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.benchmark import Rebasing, Truncation
-from riskshare.contract.keys import among, proportional, within
+from riskshare.contract.keys import among, names_partners, proportional, within
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer, single, to_each
 from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.rule import (
@@ -157,15 +157,16 @@ class Pool(AbstractTerm):
     def prepared(self, plan: PlanView) -> "AbstractTerm":
         """Turn weights and planned values into shares."""
         if self.weights is not None and self.key in _WEIGHED:
-            return dataclasses.replace(self, share=proportional(np.asarray(self.weights).T).T)
+            return dataclasses.replace(self, share=proportional(self.weights.T).T)
         if self.key == "equal":
             return dataclasses.replace(self, share=proportional(np.asarray(self.between).T).T)
         if self.key == "budget":
             planned = (plan.plan * plan.price) @ plan.deliverer.T
-            members = np.asarray(self.between, np.float64)
+            members = np.asarray(self.between, planned.dtype)
             weights = planned * members
             # where nobody among them delivers anything, they share equally
-            weights = np.where(weights.sum(1, keepdims=True) > 0, weights, members)
+            xp: Any = weights.__array_namespace__()
+            weights = xp.where(weights.sum(1, keepdims=True) > 0, weights, members)
             return dataclasses.replace(self, share=proportional(weights.T).T)
         return self
 
@@ -237,7 +238,7 @@ class Pool(AbstractTerm):
                     )
         for name in ("people",):
             given = getattr(self, name)
-            if given is not None and not _names_partners(given, around.kinds):
+            if given is not None and not names_partners(given, around.kinds):
                 yield (
                     name,
                     "is one number for every partner, whoever is outside included; give it by "
@@ -270,6 +271,14 @@ class Pool(AbstractTerm):
         if self.truncation is not None:
             needed |= {"persons"}
         return frozenset(needed)
+
+    def person_limit(self) -> Any:
+        """Return where each person's cost is truncated."""
+        return None if self.truncation is None else self.truncation.at
+
+    def person_lines(self) -> tuple[int, ...]:
+        """Return the lines that the pool's spend is of."""
+        return tuple(self.cost_of or self.value_of or self.lines)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return the holder."""
@@ -391,8 +400,7 @@ class Pool(AbstractTerm):
             year.note("value of lines", amount=rows(year.value, self.value_of))
             spend = rows(year.value, self.value_of).sum(0)
         if self.truncation is not None and year.person_cost is not None:
-            spent_on = self.cost_of or self.value_of or self.lines
-            person = rows(year.person_cost, spent_on).sum(0)
+            person = rows(year.person_cost, self.person_lines()).sum(0)
             excess = positive(person - self.truncation.at).sum(0)
             year.note("truncation", beyond=self.truncation.at, amount=-excess)
             spend = spend - excess
@@ -484,14 +492,6 @@ class Pool(AbstractTerm):
         year.note("expected part", quantity=borne.T)
         rest = single(shared + deviation, key, self.holder)
         return rest, to_each(-borne.T, self.holder)
-
-
-def _names_partners(given: Given, partners: Mapping[str, str]) -> bool:
-    """Whether a given value says for which partners it holds."""
-    if isinstance(given, Mapping):
-        inner = all(_names_partners(item, partners) for item in given.values())
-        return bool(set(given) & set(partners)) or inner
-    return isinstance(given, tuple) and all(_names_partners(item, partners) for item in given)
 
 
 def _quiet(step: str, **figures: Any) -> None:

@@ -235,6 +235,14 @@ class AbstractTerm(Declared, abc.ABC):
         """
         return frozenset()
 
+    def person_limit(self) -> Any:
+        """Return the lowest amount per person that it looks at, by year; None where it does not."""
+        return None
+
+    def person_lines(self) -> tuple[int, ...]:
+        """Return the lines whose people it looks at."""
+        return ()
+
     def initial(self, like: Array) -> State:
         """Return its state before the first year; ``like`` is (row, sample)."""
         del like

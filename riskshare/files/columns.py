@@ -143,6 +143,8 @@ def flattened(plain: Mapping[str, Any], cls: type) -> Iterator[tuple[tuple[str, 
         if shape_of(info) == "table":
             inner = declared_class(info.type) or cls
             yield from (((key, *keys), cell) for keys, cell in flattened(value, inner))
+        elif shape_of(info) == "law" and isinstance(value, dict):
+            raise ValueError("a law with numbers of its own does not fit into a cell")
         else:
             yield from (((key, *keys), cell) for keys, cell in _cells(value))
 

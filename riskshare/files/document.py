@@ -55,7 +55,7 @@ def _kind(path: Path, value: Any) -> str:
         return "array" if listed else "inline"
     if not isinstance(value, dict):
         return "inline"
-    if path[0] in _NOTES and len(path) == 1:
+    if path[0] in (*_NOTES, "dependence") and len(path) == 1:
         return "table"
     if path[0] in (*SYSTEM_FIELDS, "contracts") and len(path) <= 2:
         return "super" if len(path) == 1 else "table"

@@ -5,6 +5,7 @@ from typing import Any
 
 from riskshare.contract.term import AbstractTerm
 from riskshare.files.schema import file_fields, shape_of
+from riskshare.laws.marginal import AbstractLaw
 from riskshare.parameters import Declared
 
 
@@ -18,7 +19,7 @@ def to_plain(node: Declared) -> dict[str, Any]:
     {'name': 'acute', 'kind': 'provider'}
     """
     values = {info.name: getattr(node, info.name) for info in file_fields(type(node)).values()}
-    kind = {"kind": node.kind} if isinstance(node, AbstractTerm) else {}
+    kind = {"kind": node.kind} if isinstance(node, (AbstractTerm, AbstractLaw)) else {}
     return kind | plain_fields(type(node), values)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from riskshare.checks.given import suggest
+from riskshare.checks.given import literals, suggest
 from riskshare.contract.term import TERMS, AbstractTerm
 from riskshare.errors import Problem
 from riskshare.files.schema import (
@@ -23,6 +23,7 @@ from riskshare.files.schema import (
     plain_type,
     shape_of,
 )
+from riskshare.laws.marginal import LAWS, AbstractLaw
 from riskshare.parameters import Declared, FieldInfo, Given, Items, Parameter
 
 _LARGEST = 10**300
@@ -66,7 +67,7 @@ class Reader:
         at = f"{path}.{key}" if path else key
         if key == "name" and is_named(cls):
             self.add(at, "the name is the key of the table; leave it out")
-        elif key != "kind" or not issubclass(cls, AbstractTerm):
+        elif key != "kind" or not issubclass(cls, (AbstractTerm, AbstractLaw)):
             self.add(at, f"found an unknown key; {suggest(key, known)}")
             near = difflib.get_close_matches(key, known, n=1)
             self.hurt |= {f"{path}.{word}" if path else word for word in near}
@@ -80,9 +81,12 @@ class Reader:
         if shape == "table" and isinstance(raw, Mapping):
             cls = cast(type[Declared], declared_class(info.type))
             return cls(**self.fields(cls, raw, path))
+        if shape == "law" and isinstance(raw, Mapping):
+            return self._law(info, raw, path)
         if shape == "notes" and isinstance(raw, Mapping):
             return self._notes(raw, path)
-        fits = isinstance(raw, str) if shape in ("name", "choice") else False
+        worded = shape in ("name", "choice") or (shape == "law" and bool(literals(info.type)))
+        fits = isinstance(raw, str) if worded else False
         if shape in ("names", "words"):
             fits = isinstance(raw, list) and all(isinstance(item, str) for item in raw)
         elif shape == "value":
@@ -91,6 +95,15 @@ class Reader:
             return raw
         self.add(path, f"found {_words(raw)}; accepted: {accepted(info)}")
         return _stand_in(info)
+
+    def _law(self, info: FieldInfo, raw: Mapping[str, Any], path: str) -> Any:
+        kind = raw.get("kind")
+        cls = LAWS.get(kind) if isinstance(kind, str) else None
+        if cls is None:
+            what = "missing" if kind is None else f"found {_words(kind)}"
+            self.add(f"{path}.kind", f"{what}; {suggest(kind, sorted(LAWS))}")
+            return _stand_in(info)
+        return cls(**self.fields(cls, raw, path))
 
     def _given(self, info: FieldInfo, raw: Any, path: str) -> Given:
         parameter = cast(Parameter, info.declaration)
@@ -186,7 +199,7 @@ class Reader:
 def _stand_in(info: FieldInfo) -> Any:
     """Return what stands for a value that could not be read; the case's check stops at it."""
     shape = shape_of(info)
-    if shape == "choice":
+    if shape == "choice" or (shape == "law" and literals(info.type)):
         return ""
     if not info.required:
         return info.default

@@ -7,12 +7,14 @@ from typing import Any, Literal, TypeAlias
 from riskshare.case import Origin
 from riskshare.checks.given import Findings, check_given, literals, plain_types, shown
 from riskshare.files.numbers import Unread, hint
+from riskshare.laws.marginal import LAWS, AbstractLaw
 from riskshare.parameters import Declared, FieldInfo, FrozenMap, Parameter, Reference, fields_of
 
 Shape: TypeAlias = Literal[
-    "given", "name", "names", "named", "list", "table", "choice", "notes", "words", "value"
+    "given", "name", "names", "named", "list", "table", "law", "choice", "notes", "words", "value"
 ]
-"""``named`` is a table of tables by name, ``list`` a list of tables, ``table`` a single one."""
+"""``named`` is a table of tables by name, ``list`` a list of tables, ``table`` a single one;
+``law`` a table with its kind, or a word where the field has words of its own."""
 
 _PLAIN = {str: "text", bool: "true or false", datetime.date: "a date such as 2018-04-01"}
 _ACCEPTED = {
@@ -54,6 +56,8 @@ def shape_of(info: FieldInfo) -> Shape:
     if isinstance(info.declaration, Reference):
         return "names" if info.declaration.many else "name"
     cls = declared_class(info.type)
+    if cls is AbstractLaw:
+        return "law"
     if cls is not None:
         if typing.get_origin(info.type) is tuple:
             return "named" if is_named(cls) else "list"
@@ -80,6 +84,9 @@ def accepted(info: FieldInfo) -> str:
         return f"a list of names of {to}s" if declaration.many else f"the name of a {to}"
     if shape == "choice":
         return ", ".join(literals(info.type))
+    if shape == "law":
+        table = f"a table with kind = {', '.join(sorted(LAWS))}"
+        return ", ".join((*literals(info.type), table))
     return _PLAIN[plain_type(info)] if shape == "value" else _ACCEPTED[shape]
 
 

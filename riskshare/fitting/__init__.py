@@ -1,4 +1,4 @@
-"""Laws from data: monthly counts of activity, the annual level error, the numbers for a case."""
+"""Laws from data: activity by month, its annual level, counts, claim amounts, and credibility."""
 
 from riskshare.fitting.activity import ActivityFit as ActivityFit
 from riskshare.fitting.activity import ResidualMoments as ResidualMoments
@@ -10,6 +10,31 @@ from riskshare.fitting.annual import credible_level as credible_level
 from riskshare.fitting.annual import fit_annual_level as fit_annual_level
 from riskshare.fitting.conversion import annual_overdispersion as annual_overdispersion
 from riskshare.fitting.conversion import driver_sd as driver_sd
+from riskshare.fitting.counts import CountFit as CountFit
+from riskshare.fitting.counts import CountTable as CountTable
+from riskshare.fitting.counts import fit_counts as fit_counts
+from riskshare.fitting.credibility import BuhlmannStraub as BuhlmannStraub
+from riskshare.fitting.credibility import Posterior as Posterior
+from riskshare.fitting.credibility import buhlmann_straub as buhlmann_straub
+from riskshare.fitting.credibility import full_credibility as full_credibility
+from riskshare.fitting.credibility import limited_fluctuation as limited_fluctuation
+from riskshare.fitting.credibility import posterior_log_mean as posterior_log_mean
+from riskshare.fitting.credibility import posterior_rate as posterior_rate
+from riskshare.fitting.estimates import Comparison as Comparison
+from riskshare.fitting.estimates import Criteria as Criteria
+from riskshare.fitting.estimates import Estimate as Estimate
+from riskshare.fitting.estimates import LevelAndDispersion as LevelAndDispersion
+from riskshare.fitting.lines import activity_lines as activity_lines
+from riskshare.fitting.lines import annual_lines as annual_lines
+from riskshare.fitting.lines import law_table as law_table
 from riskshare.fitting.monthly import MonthlyCounts as MonthlyCounts
 from riskshare.fitting.monthly import read_ae_attendances as read_ae_attendances
 from riskshare.fitting.monthly import read_monthly_total as read_monthly_total
+from riskshare.fitting.severity import LimitedMeans as LimitedMeans
+from riskshare.fitting.severity import Quantiles as Quantiles
+from riskshare.fitting.severity import SeverityFit as SeverityFit
+from riskshare.fitting.severity import fit_severity as fit_severity
+from riskshare.fitting.tails import HillEstimates as HillEstimates
+from riskshare.fitting.tails import MeanExcess as MeanExcess
+from riskshare.fitting.tails import hill as hill
+from riskshare.fitting.tails import mean_excess as mean_excess

@@ -2,15 +2,20 @@
 
 A chance term has mean 1 (a factor) or a given mean (a count). The kernel reads tables of value
 and slope on an even grid of the score (`riskshare.program.chance`), so any law's numbers change
-without recompiling. A lognormal factor needs no table: exp(sigma z - sigma^2 / 2).
+without recompiling. A lognormal factor needs no table: exp(sigma z - sigma^2 / 2). Where drivers
+spread a law, its tables have one more axis, the logarithm of what multiplies its coefficient of
+variation. An atom (a calm year, nothing at all) is kept apart: a table would blur its edge.
 """
 
 from functools import lru_cache
-from math import log, log1p, sqrt
-from typing import NamedTuple
+from math import exp, log, log1p, sqrt
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from riskshare.laws.marginal import AbstractLaw, Gamma
+from riskshare.laws.marginal.base import Atom
 
 SCORE_LIMIT = 6.4
 """Tables span scores from -6.4 to 6.4; 32-bit scores reach 6.34."""
@@ -24,7 +29,14 @@ MEAN_NODES = 16
 COUNT_NODES = 1025
 """Nodes of a count's table along the score."""
 
+SPREAD_NODES = 17
+"""Nodes along the logarithm of the spread, where drivers move it."""
+
+NO_SPREAD = (1.0, 1.0)
+"""Bounds of the spread of a law that nothing spreads."""
+
 _CHEBYSHEV = 129
+_SMALLEST_CV = 1e-6
 
 
 class CountTable(NamedTuple):
@@ -36,11 +48,13 @@ class CountTable(NamedTuple):
     Parameters
     ----------
     values
-        W, ``[mean node, score node]``.
+        W, ``[spread node, mean node, score node]``; one spread node where nothing spreads it.
     slopes
         W at the next score node less W here; zero at the last.
     log_mean_origin, log_mean_step
         Logarithm of the first node's mean, and the step to the next.
+    log_spread_origin, log_spread_step
+        The same of the spread s, which makes c of c s^2.
     overdispersion
         c in Var = mu + c mu^2; zero for Poisson.
     """
@@ -49,7 +63,28 @@ class CountTable(NamedTuple):
     slopes: NDArray[np.float64]
     log_mean_origin: NDArray[np.float64]
     log_mean_step: NDArray[np.float64]
+    log_spread_origin: NDArray[np.float64]
+    log_spread_step: NDArray[np.float64]
     overdispersion: NDArray[np.float64]
+
+
+class FactorTable(NamedTuple):
+    """The quantile of a factor over its spread and the score.
+
+    Parameters
+    ----------
+    values
+        ``[spread node, score node]``; one spread node where nothing spreads it.
+    slopes
+        The value at the next score node less that here; zero at the last.
+    log_spread_origin, log_spread_step
+        Logarithm of the first node's spread, and the step to the next.
+    """
+
+    values: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    log_spread_origin: NDArray[np.float64]
+    log_spread_step: NDArray[np.float64]
 
 
 def lognormal_sigma(coefficient_of_variation: float) -> float:
@@ -63,41 +98,66 @@ def lognormal_sigma(coefficient_of_variation: float) -> float:
     return sqrt(log1p(_not_negative("coefficient_of_variation", coefficient_of_variation) ** 2))
 
 
-@lru_cache(maxsize=512)
-def gamma_table(
-    coefficient_of_variation: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean-1 gamma quantile on the even score grid, and its differences.
-
-    Q(z) = G^-1(Phi(z)) / k with shape k = 1 / cv^2, from the upper tail's probability where
-    z > 0, so that both tails keep their relative precision.
-
-    Parameters
-    ----------
-    coefficient_of_variation
-        Standard deviation over mean; zero gives 1 everywhere.
-
-    Returns
-    -------
-    values, slopes
-        ``[NODES]`` each, read-only; slopes are differences to the next node, zero at the last.
+def gamma_law(coefficient_of_variation: float) -> Gamma:
+    """Return the gamma law of mean 1; a CV of zero is one of a millionth.
 
     Raises
     ------
     ValueError
         If the coefficient of variation is negative or not finite.
     """
-    from scipy.special import gammainccinv, gammaincinv, ndtr
-
     cv = _not_negative("coefficient_of_variation", coefficient_of_variation)
+    return Gamma(cv=max(cv, _SMALLEST_CV))
+
+
+@lru_cache(maxsize=512)
+def factor_table(law: AbstractLaw, spread: tuple[float, float] = NO_SPREAD) -> FactorTable:
+    """Return the quantile of a law, scaled to mean 1, on the even score grid.
+
+    Parameters
+    ----------
+    law
+        Of a positive, finite mean. A gamma law may be spread: its CV is multiplied.
+    spread
+        Bounds of what multiplies the coefficient of variation; outside them the edge is held.
+
+    Returns
+    -------
+    FactorTable
+        Its arrays are read-only.
+
+    Raises
+    ------
+    ValueError
+        If the mean is not positive and finite, or a law other than gamma is to be spread.
+    """
+    mean = law.expectation()
+    if not 0 < mean < np.inf:
+        raise ValueError(f"the mean of this {law.kind} law is {mean}; it must be positive, finite")
+    origin, step, nodes = _spread_nodes(spread)
     z = np.linspace(-SCORE_LIMIT, SCORE_LIMIT, NODES)
-    if cv == 0:
-        return _with_slopes(np.ones(NODES))
-    shape = 1 / cv**2
-    tail = ndtr(-np.abs(z))
     with np.errstate(under="ignore"):
-        quantile = np.where(z <= 0, gammaincinv(shape, tail), gammainccinv(shape, tail))
-    return _with_slopes(quantile / shape)
+        if isinstance(law, Gamma) and law.cv <= _SMALLEST_CV:
+            values = [np.ones(NODES)] * len(nodes)
+        elif len(nodes) == 1:
+            values = [law.at(z) / mean]
+        elif isinstance(law, Gamma):
+            values = [Gamma(cv=min(law.cv * s, 20.0)).at(z) for s in nodes]
+        else:
+            raise ValueError(f"a {law.kind} law cannot be spread; accepted: gamma")
+    return FactorTable(*with_slopes(np.array(values)), read_only(origin), read_only(step))
+
+
+@lru_cache(maxsize=512)
+def index_table(law: AbstractLaw) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the values of an index on the even score grid, floored at zero, and their differences.
+
+    Of a law with an atom, those of the rest: the scores that read it are those beyond the atom
+    (`riskshare.program.chance.beyond`), turned round where the atom is at the upper end.
+    """
+    z = np.linspace(-SCORE_LIMIT, SCORE_LIMIT, NODES)
+    atom = law.atom or Atom(0.0, 0.0, 1.0, law)
+    return with_slopes(np.maximum(atom.rest.at(atom.side * z), 0.0))
 
 
 def count_quantile(
@@ -136,7 +196,12 @@ def count_quantile(
 
 
 @lru_cache(maxsize=512)
-def count_table(lowest_mean: float, highest_mean: float, overdispersion: float) -> CountTable:
+def count_table(
+    lowest_mean: float,
+    highest_mean: float,
+    overdispersion: float,
+    spread: tuple[float, float] = NO_SPREAD,
+) -> CountTable:
     """Return the table of a count whose mean varies between two bounds.
 
     The quantile is solved at 129 Chebyshev points of the score and interpolated to the even grid
@@ -148,6 +213,8 @@ def count_table(lowest_mean: float, highest_mean: float, overdispersion: float) 
         Bounds of the mean; the nodes between are even in its logarithm. Outside them W is held.
     overdispersion
         c in Var = mu + c mu^2; zero for Poisson.
+    spread
+        Bounds of s, which makes c of c s^2; outside them the edge is held.
 
     Returns
     -------
@@ -166,24 +233,39 @@ def count_table(lowest_mean: float, highest_mean: float, overdispersion: float) 
         )
     # An empty range still needs a step to divide by.
     step = max(log(highest_mean / lowest_mean), 1e-3) / (MEAN_NODES - 1)
-    points, matrix = _chebyshev_to_even()
-    values = np.empty((MEAN_NODES, COUNT_NODES))
-    for node in range(MEAN_NODES):
-        mean = lowest_mean * np.exp(step * node)
-        spread = sqrt(mean + excess * mean**2)
-        values[node] = matrix @ ((count_quantile(points, mean, excess) - mean) / spread)
-    return CountTable(
-        *_with_slopes(values), *(_read_only(number) for number in (log(lowest_mean), step, excess))
-    )
+    points, matrix = chebyshev_to_even()
+    spread_origin, spread_step, spreads = _spread_nodes(spread)
+    values = np.empty((len(spreads), MEAN_NODES, COUNT_NODES))
+    for i, node in np.ndindex(values.shape[:2]):
+        mean, wide = lowest_mean * exp(step * node), excess * float(spreads[i]) ** 2
+        scale = sqrt(mean + wide * mean**2)
+        values[i, node] = matrix @ ((count_quantile(points, mean, wide) - mean) / scale)
+    numbers = (log(lowest_mean), step, spread_origin, spread_step, excess)
+    return CountTable(*with_slopes(values), *map(read_only, numbers))
 
 
-def stack_count_tables(tables: list[CountTable]) -> CountTable:
+Table = TypeVar("Table", CountTable, FactorTable)
+
+
+def stacked(tables: list[Table]) -> Table:
     """Return one table whose arrays have a leading row axis, one row for each table given."""
-    return CountTable(*(np.stack(arrays) for arrays in zip(*tables, strict=True)))
+    return type(tables[0])(*(np.stack(arrays) for arrays in zip(*tables, strict=True)))
+
+
+def _spread_nodes(spread: tuple[float, float]) -> tuple[float, float, NDArray[np.float64]]:
+    """Return origin and step of the logarithm of the spread, and its nodes."""
+    low, high = spread
+    if not 0 < low <= high < np.inf:
+        raise ValueError(f"the spread runs from {low} to {high}; both must be positive, in order")
+    if spread == NO_SPREAD:
+        return 0.0, 1.0, np.ones(1)
+    step = max(log(high / low), 1e-3) / (SPREAD_NODES - 1)
+    return log(low), step, low * np.exp(step * np.arange(SPREAD_NODES))
 
 
 @lru_cache(maxsize=1)
-def _chebyshev_to_even() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def chebyshev_to_even() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Chebyshev points of the score, and what takes values there to a count's even grid."""
     from numpy.polynomial.chebyshev import chebpts1, chebvander
 
     points = chebpts1(_CHEBYSHEV)
@@ -191,14 +273,16 @@ def _chebyshev_to_even() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return points * SCORE_LIMIT, even @ np.linalg.inv(chebvander(points, _CHEBYSHEV - 1))
 
 
-def _with_slopes(
+def with_slopes(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values and their differences to the next along the last axis, both read-only."""
     slopes = np.diff(values, axis=-1, append=values[..., -1:])
-    return _read_only(values), _read_only(slopes)
+    return read_only(values), read_only(slopes)
 
 
-def _read_only(values: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def read_only(values: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return values as an array that cannot be written to."""
     array = np.asarray(values, dtype=np.float64)
     array.flags.writeable = False
     return array

@@ -58,13 +58,17 @@ def cholesky(correlation: ArrayLike) -> NDArray[np.float64]:
         raise ValueError("correlation has a diagonal other than 1")
     if matrix.shape[0] == 0:
         return matrix
-    smallest = float(np.linalg.eigvalsh(matrix)[0])
+    smallest = smallest_eigenvalue(matrix)
     if not smallest > SMALLEST_EIGENVALUE:
         raise ValueError(
-            f"the matrix is not positive definite: its smallest eigenvalue is {smallest:.3g}; "
-            "bring the correlations closer to zero"
+            f"the matrix is not positive definite: its smallest eigenvalue is {smallest:.3g}"
         )
     return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
+
+
+def smallest_eigenvalue(correlation: ArrayLike) -> float:
+    """Return the smallest eigenvalue of a symmetric matrix."""
+    return float(np.linalg.eigvalsh(np.asarray(correlation, np.float64))[0])
 
 
 def innovation_weights(

@@ -4,16 +4,25 @@ Every index is a monotone map of a standard normal score z,
 
     x = location + scale z;    index = exp(x) if logarithmic, else max(x, 0),
 
-so a law enters the program as three numbers and may change without recompiling.
+so a law enters the program as three numbers and may change without recompiling. A law of another
+kind is a table on an even grid of the score (`LawMap`, `riskshare.laws.tables`).
 """
 
 from dataclasses import dataclass
-from math import exp, expm1, log, sqrt
+from math import exp, expm1, isfinite, log, sqrt
 
+import numpy as np
+
+from riskshare.laws.marginal import AbstractLaw
+from riskshare.laws.marginal.base import Floats
+from riskshare.laws.moments import mean_of_product
 from riskshare.laws.normal import cumulative, density, inverse
 
 Z90 = 1.2815515655446004
 """The standard normal's 90 % quantile: half the width of a 10-90 interval of scores."""
+
+_REACH = 37.0
+"""Scores beyond have a probability of less than 1e-298."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,11 @@ class IndexMap:
     location: float
     scale: float
     logarithmic: bool
+
+    def at(self, score: Floats) -> Floats:
+        """Return the index at standard normal scores."""
+        x = self.location + self.scale * score
+        return np.asarray(np.exp(x) if self.logarithmic else np.maximum(x, 0.0))
 
     def mean(self) -> float:
         """Return the index's mean, the floor at zero included.
@@ -64,6 +78,17 @@ class IndexMap:
         square = self.scale**2 * (cumulative(a) - a * density(a))
         return sqrt(max(square + self.location**2 * cumulative(-a) - lift**2, 0.0))
 
+    def power_mean(self, power: float) -> float:
+        """Return E[index^power].
+
+        Raises
+        ------
+        ValueError
+            If it is infinite.
+        """
+        place, scale, logs = [self.location], [self.scale], [self.logarithmic]
+        return mean_of_product(place, scale, logs, [power], [[1.0]])
+
     def quantile(self, level: float) -> float:
         """Return the index's quantile at a level strictly between 0 and 1.
 
@@ -82,6 +107,62 @@ class IndexMap:
             raise ValueError(f"level is {level}; it must lie strictly between 0 and 1")
         x = self.location + self.scale * inverse(level)
         return exp(x) if self.logarithmic else max(x, 0.0)
+
+
+@dataclass(frozen=True)
+class LawMap:
+    """The map of an index with a law of its own, floored at zero."""
+
+    law: AbstractLaw
+
+    def at(self, score: Floats) -> Floats:
+        """Return the index at standard normal scores."""
+        return np.asarray(np.maximum(self.law.at(np.asarray(score, np.float64)), 0.0))
+
+    def mean(self) -> float:
+        """Return the index's mean, the floor at zero included: E[X] - E[min(X, 0)]."""
+        return self.law.expectation() - float(self.law.limited_mean(np.zeros(())))
+
+    def standard_deviation(self) -> float:
+        """Return the index's standard deviation, the floor at zero included."""
+        square = self.power_mean(2.0)
+        return sqrt(max(square - self.mean() ** 2, 0.0))
+
+    def quantile(self, level: float) -> float:
+        """Return the index's quantile at a level strictly between 0 and 1."""
+        if not 0 < level < 1:
+            raise ValueError(f"level is {level}; it must lie strictly between 0 and 1")
+        return float(self.at(np.array(inverse(level))))
+
+    def power_mean(self, power: float) -> float:
+        """Return E[index^power] by Gauss-Legendre over the score, split where the law jumps.
+
+        Relative error below 1e-9 for smooth laws.
+
+        Raises
+        ------
+        ValueError
+            If the mean is infinite.
+        """
+        if power == 1:
+            return self.mean()
+        edges = np.arange(-_REACH, _REACH + 0.5)
+        jump = self.law.jump
+        if jump is not None and -_REACH < jump < _REACH:
+            edges = np.sort(np.append(edges, jump))
+        nodes, weights = np.polynomial.legendre.leggauss(24)
+        middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+        score = middle[:, None] + half[:, None] * nodes
+        mass = weights * half[:, None] * np.exp(-(score**2) / 2) / np.sqrt(2 * np.pi)
+        with np.errstate(divide="ignore", over="ignore"):
+            total = float(np.sum(mass * self.at(score) ** power))
+        last = float(mass[-1] @ self.at(score[-1]) ** power)
+        if not isfinite(total) or last > 1e-6 * total:
+            raise ValueError(
+                "the mean is infinite: the law's tail is too heavy for the power that its loading "
+                "asks for; give a lighter tail or a smaller loading"
+            )
+        return total
 
 
 def index_map(

@@ -19,7 +19,7 @@ from riskshare.plan.common import law_of as law_of
 from riskshare.plan.common import year_bounds as year_bounds
 from riskshare.plan.cost import cost_numbers, planned_cost
 from riskshare.plan.means import Means
-from riskshare.system import Line
+from riskshare.system import Capacity, Line
 
 Numbers = NDArray[np.float64]
 
@@ -44,6 +44,8 @@ class Plan:
     """(line, population)."""
     running_cost: Numbers
     """(year, change)."""
+    capacity: Numbers
+    """Most that can be treated; infinite without a limit."""
     cost: CostNumbers
     cost_structure: CostStructure
 
@@ -93,6 +95,10 @@ def plan_of(case: Case) -> Plan:
         if stated is not None:
             plan[:, row] = stated * fraction
     plan = np.maximum(plan, 0)
+    capacity = _capacity(case, fraction, labels)
+    for row, line in enumerate(lines):
+        if line.capacity is not None and line.plan is None:
+            plan[:, row] = _treated(line.capacity, plan[:, row], capacity[:, row])
     base_price = _by_year([declared(line, "price", labels) for line in lines], len(fraction))
     price = base_price * _series(case, "price_series", labels)
     unit_cost = np.array([float(line.unit_cost) for line in lines]) * _series(
@@ -130,9 +136,28 @@ def plan_of(case: Case) -> Plan:
         running_cost=_by_year(
             [declared(c, "running_cost", labels) for c in changes], len(fraction)
         ),
+        capacity=capacity,
         cost=cost,
         cost_structure=structure,
     )
+
+
+def _capacity(case: Case, fraction: Numbers, labels: Labels) -> Numbers:
+    """Return the most that each line can treat in each year: (year, line)."""
+    units = np.full((len(fraction), len(case.lines)), np.inf)
+    for row, line in enumerate(case.lines):
+        if line.capacity is not None:
+            units[:, row] = declared(line.capacity, "units", labels) * fraction
+    return units
+
+
+def _treated(limit: Capacity, demand: Numbers, units: Numbers) -> Numbers:
+    """Return what of a planned demand is treated, those waiting carried over the years."""
+    waiting, treated = float(limit.waiting), np.zeros_like(demand)
+    for y, arriving in enumerate(demand):
+        treated[y] = min(waiting + arriving, units[y])
+        waiting = (1 - float(limit.leaving)) * (waiting + arriving - treated[y])
+    return treated
 
 
 def _by_year(columns: list[Numbers], years: int) -> Numbers:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskshare.case import Case
-from riskshare.laws.indices import IndexMap, index_map
+from riskshare.laws.copula import correlation_of_scores
+from riskshare.laws.indices import IndexMap, LawMap, index_map
+from riskshare.laws.marginal import AbstractLaw
 from riskshare.parameters import Labels, declaration_of, expand
 from riskshare.system import AbstractIndex, Delay
 
@@ -20,11 +22,13 @@ def declared(node: Any, name: str, labels: Labels) -> Any:
     return None if value is None else expand(value, declaration_of(type(node), name), labels)
 
 
-def law_of(index: AbstractIndex) -> IndexMap:
+def law_of(index: AbstractIndex) -> IndexMap | LawMap:
     """Return an index as a map of its normal score."""
     at = index.value
     if at is None:
         at = 0.0 if isinstance(index, Delay) else 1.0
+    if isinstance(index.law, AbstractLaw):
+        return LawMap(index.law)
     law = index.law or "normal"
     if index.certain:
         return IndexMap(float(at), 0.0, False)
@@ -33,13 +37,12 @@ def law_of(index: AbstractIndex) -> IndexMap:
 
 
 def correlation_matrix(case: Case) -> Numbers:
-    """Return the correlations of the scores of all indices, in the order of ``case.indices()``."""
-    names = list(case.indices())
-    matrix = np.eye(len(names))
-    for correlation in case.correlations:
-        row, column = (names.index(name) for name in correlation.between)
-        matrix[row, column] = matrix[column, row] = correlation.value
-    return matrix
+    """Return the correlations of Gaussian scores of all indices, ordered as ``case.indices()``.
+
+    Those of a year's innovations, before the mixing of a t copula.
+    """
+    stated = [(c.between, float(c.value), c.measure) for c in case.correlations]
+    return correlation_of_scores(list(case.indices()), stated, case.dependence.degrees_of_freedom)
 
 
 def year_bounds(case: Case) -> tuple[Numbers, Numbers]:

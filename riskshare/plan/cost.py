@@ -1,5 +1,7 @@
 """Cost behaviour as numbers, and what the planned removal strands."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from numpy.typing import NDArray
@@ -109,11 +111,12 @@ def planned_cost(
     taken: Numbers,
 ) -> tuple[Numbers, Numbers]:
     """Planned removal (units) and the cost it strands, year by year."""
+    xp: Any = plan.__array_namespace__()
     state = initial_state(structure, len(plan), plan[0][:, None])
     removed, stranded = [], []
     for year in range(len(plan)):
         numbers = jax.tree.map(lambda leaf, y=year: leaf[y], cost)
-        one = np.ones_like(plan[year])[:, None]
+        one = xp.ones_like(plan[year])[:, None]
         result, state = settle_cost(
             structure,
             numbers,
@@ -125,4 +128,4 @@ def planned_cost(
         )
         removed.append(result.removed[:, 0])
         stranded.append(result.stranded[:, 0])
-    return np.array(removed), np.array(stranded)
+    return xp.stack(removed), xp.stack(stranded)

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from riskshare.case import Case
 from riskshare.laws.dependence import innovation_weights
+from riskshare.laws.indices import IndexMap
 from riskshare.laws.moments import mean_of_product
 from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.plan.common import correlation_matrix, delayed_size, law_of, year_bounds
+from riskshare.plan.lattice import lattice_scores
 
 Numbers = NDArray[np.float64]
 
@@ -38,6 +40,9 @@ class Means:
         self.acts = [driver.acts_on == "activity" for driver in case.drivers]
         self.case, self.loadings, self.exposure, self.size = case, loadings, exposure, size
         self.known: dict[Any, float] = {}
+        self.points: dict[tuple[int, tuple[int, ...]], dict[int, Numbers]] = {}
+        self.degrees = case.dependence.degrees_of_freedom
+        self.certain = [index.certain for index in indices]
 
     def factor(self, year: int, row: int) -> float:
         """Mean of what multiplies a line's activity before changes."""
@@ -76,6 +81,8 @@ class Means:
     def _exact(self, year: int, row: int, before: float, moved: Numbers, moving: list[int]) -> bool:
         """Whether the floor is out of reach (1 in 100,000) and no delay is correlated."""
         delays = [d for c in moving if (d := self._delay(c)) is not None]
+        if delays and self.degrees is not None:
+            return False
         others = self.correlation[delays]
         if np.any(others[:, [i for i in range(len(self.names)) if i not in delays]] != 0):
             return False
@@ -115,23 +122,16 @@ class Means:
         return float(np.mean(np.maximum(volume, 0) * np.prod(factor, axis=0)))
 
     def _lattice_indices(self, year: int, needed: tuple[int, ...]) -> dict[int, Numbers]:
-        """Return values of indices at the points of a randomly shifted Richtmyer lattice."""
-        from scipy.special import ndtri
-
-        scores = self._scores(year, needed)
-        roots = np.sqrt([n for n in range(2, 500) if all(n % k for k in range(2, int(n**0.5) + 1))])
-        shifts = np.random.default_rng(20_181_101).random((16, len(scores), 1))
-        points = (np.arange(4096) * roots[: len(scores), None] + shifts) % 1
-        tent = np.abs(2 * points - 1).transpose(1, 0, 2).reshape(len(scores), -1)
-        values, vectors = np.linalg.eigh(self._covariance(scores))
-        normal = (vectors * np.sqrt(np.maximum(values, 0))) @ ndtri(np.clip(tent, 1e-16, 1 - 1e-16))
-        index: dict[int, Numbers] = {}
-        for (d, _), score in zip(scores, normal, strict=True):
-            law = self.maps[d]
-            at = law.location + law.scale * score
-            step = np.exp(at) if law.logarithmic else np.maximum(at, 0)
-            index[d] = index[d] * step if d in index else step
-        return index
+        """Return values of indices at the points of a lattice."""
+        if (year, needed) not in self.points:
+            scores = self._scores(year, needed)
+            normal = lattice_scores(scores, self.weights, self.correlation, self.degrees)
+            index: dict[int, Numbers] = {}
+            for (d, _), score in zip(scores, normal, strict=True):
+                step = self.maps[d].at(score)
+                index[d] = index[d] * step if d in index else step
+            self.points = {(year, needed): index}  # lines that follow one another need the same
+        return self.points[year, needed]
 
     def _scores(self, year: int, indices: Iterable[int]) -> list[tuple[int, int]]:
         """Return (index, year) of the scores that make indices in a year: every step of a walk."""
@@ -161,16 +161,43 @@ class Means:
     def _mean(self, year: int, powers: dict[int, float]) -> float:
         key = (year, tuple(sorted(powers.items())))
         if key not in self.known:
-            scores = self._scores(year, powers)
-            maps = [self.maps[d] for d, _ in scores]
-            self.known[key] = mean_of_product(
-                np.array([m.location for m in maps]),
-                np.array([m.scale for m in maps]),
-                np.array([m.logarithmic for m in maps], bool),
-                np.array([powers[d] for d, _ in scores]),
-                self._covariance(scores),
-            )
+            self.known[key] = self._product_mean(year, powers)
         return self.known[key]
+
+    def _product_mean(self, year: int, powers: dict[int, float]) -> float:
+        if self.degrees is not None and sum(not self.certain[d] for d in powers) > 1:
+            return self._student_mean(year, powers)
+        scores = self._scores(year, powers)
+        maps = [self.maps[d] for d, _ in scores]
+        covariance = self._covariance(scores)
+        closed = [m for m in maps if isinstance(m, IndexMap)]
+        if len(closed) == len(maps):
+            return mean_of_product(
+                np.array([m.location for m in closed]),
+                np.array([m.scale for m in closed]),
+                np.array([m.logarithmic for m in closed], bool),
+                np.array([powers[d] for d, _ in scores]),
+                covariance,
+            )
+        if np.array_equal(covariance, np.diag(np.diag(covariance))):
+            found = (m.power_mean(powers[d]) for m, (d, _) in zip(maps, scores, strict=True))
+            return float(np.prod(list(found)))
+        index = self._lattice_indices(year, tuple(powers))
+        return float(np.mean(np.prod([index[d] ** p for d, p in powers.items()], axis=0)))
+
+    def _student_mean(self, year: int, powers: dict[int, float]) -> float:
+        """Mean of a product under a t copula: indices that share a chi2 are never independent.
+
+        By a lattice rule, with the mean of each index alone, which is known, as control.
+        """
+        index = self._lattice_indices(year, tuple(powers))
+        alone = np.array([index[d] ** p for d, p in powers.items()])
+        steps = [year + 1 if self.processes[d] == "random-walk" else 1 for d in powers]
+        known = [self.maps[d].power_mean(p) ** n for (d, p), n in zip(powers.items(), steps, strict=True)]
+        product = np.prod(alone, axis=0)
+        centred = (alone - alone.mean(axis=1, keepdims=True)).T
+        slope = np.linalg.lstsq(centred, product - product.mean(), rcond=None)[0]
+        return float(product.mean() - slope @ (alone.mean(axis=1) - known))
 
     def _mean_size(self, year: int, change: int) -> float:
         """Mean of a change's size in a year, over the law of its delay."""
@@ -180,8 +207,7 @@ class Means:
         delay = self.maps[self.names.index(delay_name(item.name))]
         nodes, weights = _gauss()
         scores, weights = 8.0 * nodes, 8.0 * weights * np.exp(-32.0 * nodes**2) / np.sqrt(2 * np.pi)
-        at = delay.location + delay.scale * scores
-        late = np.exp(at) if delay.logarithmic else np.maximum(at, 0)
+        late = delay.at(scores)
         start, end = year_bounds(self.case)
         sizes = delayed_size(self.size[:, change], start, end, year, late)
         return float(sizes @ weights / weights.sum())

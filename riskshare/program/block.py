@@ -15,6 +15,7 @@ from jax import Array
 
 from riskshare.bind.leaves import Leaves, Structure
 from riskshare.program.experience import Experience, draw_year, initial_drivers
+from riskshare.program.given import NOTHING, Given
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.streams import pseudo_bits, score
 
@@ -35,7 +36,12 @@ def count_traces() -> Iterator[list[str]]:
 
 
 def _years_of(
-    structure: Structure, leaves: Leaves, bits: Array, keep: tuple[str, ...], dtype: Any
+    structure: Structure,
+    leaves: Leaves,
+    bits: Array,
+    keep: tuple[str, ...],
+    dtype: Any,
+    given: Given = NOTHING,
 ) -> Outputs:
     """One block: (year, column, sample) bits to the kept outputs, (year, ..., sample)."""
     # Scores are formed before the scan over years, which stores them once; formed inside, XLA
@@ -46,30 +52,33 @@ def _years_of(
 
     def step(state: Any, inputs: Any) -> tuple[Any, Outputs]:
         drivers, carried = state
-        yearly, year_scores = inputs
+        yearly, year_scores, year_given = inputs
         year, drivers = draw_year(
-            structure, leaves.laws, leaves.world, yearly, year_scores, drivers
+            structure, leaves.laws, leaves.world, yearly, year_scores, drivers, year_given
         )
         outputs: Outputs = {
             "activity": year.activity,
             "case_mix": year.case_mix,
             "unit_cost": year.unit_cost,
             "driver_index": year.index,
+            "person_cost": year.slot_cost,
+            "waiting_list": year.waiting,
         }
         if contract:
             settled, carried = settle_year(structure, leaves.world, yearly, year, carried, None)
             outputs |= settled
         return (drivers, carried), {name: outputs[name] for name in keep}
 
-    start = (initial_drivers(structure, like), initial_carried(structure, leaves.yearly, like))
+    carried = initial_carried(structure, leaves.yearly, like)
+    start = (initial_drivers(structure, leaves.laws, like), carried)
     if structure.years == 1:
-        first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores))
+        first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores, given))
         outputs = step(start, first)[1]
         return jax.tree.map(lambda leaf: leaf[None], outputs)
-    return jax.lax.scan(step, start, (leaves.yearly, scores))[1]
+    return jax.lax.scan(step, start, (leaves.yearly, scores, given))[1]
 
 
-_DRAWS = ("activity", "case_mix", "unit_cost", "driver_index")
+_DRAWS = ("activity", "case_mix", "unit_cost", "driver_index", "person_cost", "waiting_list")
 
 
 def _stored(scores: Array) -> Array:
@@ -121,6 +130,29 @@ def pseudo_chunk(
         return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype)
 
     return jax.lax.map(block, blocks)
+
+
+@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+def given_chunk(
+    structure: Structure,
+    leaves: Leaves,
+    keys: Array,
+    blocks: Array,
+    given: Given,
+    *,
+    keep: tuple[str, ...],
+    dtype: Any,
+) -> Outputs:
+    """Pseudo-random samples around what is given, (block, year, row, sample)."""
+    _traced.append("given_chunk")
+    years, columns = keys.shape[:2]
+
+    def block(inputs: tuple[Array, Given]) -> Outputs:
+        number, mine = inputs
+        bits = pseudo_bits(keys.reshape(years * columns, 2), number)
+        return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype, mine)
+
+    return jax.lax.map(block, (blocks, given))
 
 
 @partial(jax.jit, static_argnames=("structure", "keep"))

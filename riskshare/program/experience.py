@@ -8,10 +8,22 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
-from riskshare.bind.leaves import Laws, NoiseNumbers, NoiseStructure, Structure, World, Yearly
+from riskshare.bind.leaves import (
+    WHOLE_BELOW,
+    CapacityNumbers,
+    Laws,
+    NoiseNumbers,
+    NoiseStructure,
+    Structure,
+    World,
+    Yearly,
+)
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
-from riskshare.program.chance import counts, table_lookup
+from riskshare.program.chance import beyond, counts, factors, table_lookup, thinned
+from riskshare.program.copula import student_innovations
+from riskshare.program.given import NOTHING, Given, instead
+from riskshare.program.people import of_people
 
 Numbers = Any
 """A NumPy or JAX array."""
@@ -34,21 +46,29 @@ class Experience:
     """(partner with another position, sample): money as given; drawn where it is not."""
     person_cost: Numbers | None = None
     """(line, person, sample): money, 0 where a person is absent."""
+    slot_cost: Numbers | None = None
+    """(slot, sample): money of people drawn one by one, the slots of a line together."""
+    waiting: Numbers | None = None
+    """(line with a capacity, sample): those who wait when the year ends."""
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class DriverState:
-    """Scores and indices of last year."""
+    """Scores and indices of last year, and who was waiting at its end."""
 
     score: Float[Array, "index sample"]
     index: Float[Array, "index sample"]
+    waiting: Float[Array, "limited sample"]
 
 
-def initial_drivers(structure: Structure, like: Array) -> DriverState:
-    """Return the state before the first year, which no index looks at."""
+def initial_drivers(structure: Structure, laws: Laws, like: Array) -> DriverState:
+    """Return the state before the first year: no index looks at it, those who wait are there."""
     zero = jnp.zeros((structure.indices, like.shape[-1]), like.dtype)
-    return DriverState(zero, zero)
+    waiting = laws.capacity.waiting + jnp.zeros(
+        (len(structure.limited), like.shape[-1]), like.dtype
+    )
+    return DriverState(zero, zero, waiting)
 
 
 def draw_year(
@@ -58,31 +78,89 @@ def draw_year(
     yearly: Yearly,
     scores: Float[Array, "column sample"],
     state: DriverState,
+    given: Given = NOTHING,
 ) -> tuple[Experience, DriverState]:
     """Turn one year's independent scores into its experience.
 
     ``activity = (before x members + sum over changes of moved x delivered) x prod driver^loading
-    x chance``, floored at zero before chance; unit cost and case mix likewise.
+    x chance``, floored at zero before chance and limited by capacity; unit cost and case mix
+    likewise. What is given stands in place of what would be drawn.
     """
-    drawn = len(structure.drawn)
-    innovation = _innovations(structure, laws, scores[:drawn])
+    own = _parts(structure, scores)
+    innovation = _innovations(structure, laws, own["index"])
+    if laws.copula is not None:
+        innovation = student_innovations(innovation, own["copula"], laws.copula)
     score = yearly.carry * state.score + yearly.fresh * innovation
+    index = instead(given.index, _indices(structure, laws, yearly, score, state))
+    year = yearly.number
+    mean = expected_activity(structure, world, yearly, index, laws, own["thinning"])
+    mean = instead(given.mean, mean)
+    follow = _coupled(
+        structure, structure.activity_noise, laws.activity_noise, own["activity"], score, year, None
+    )
+    demand = _with_noise(
+        structure, structure.activity_noise, laws.activity_noise, mean, follow, index, year
+    )
+    demand = instead(given.activity, demand)
+    activity, waiting, left = treated(structure, laws.capacity, year, demand, state.waiting)
+    unit_cost = yearly.unit_cost * _factors(structure, "unit_cost", world.unit_cost_loadings, index)
+    case_mix = _factors(structure, "case_mix", world.case_mix_loadings, index)
+    noisy = []
+    for what, name, noise, numbers in (
+        (unit_cost, "unit_cost", structure.unit_cost_noise, laws.unit_cost_noise),
+        (case_mix, "case_mix", structure.case_mix_noise, laws.case_mix_noise),
+    ):
+        chance = _coupled(
+            structure, noise, numbers, own[name], score, year, _followed(noise, follow)
+        )
+        noisy.append(_with_noise(structure, noise, numbers, what, chance, index, year))
+    unit_cost, case_mix = instead(given.unit_cost, noisy[0]), instead(given.case_mix, noisy[1])
+    persons = None
+    if laws.people is not None:
+        unit_cost, persons = of_people(structure, laws.people, activity, unit_cost, own, year)
+    experience = Experience(
+        activity, case_mix, unit_cost, index, given.cost, slot_cost=persons, waiting=waiting
+    )
+    return experience, DriverState(score, index, left)
+
+
+def _parts(structure: Structure, scores: Array) -> dict[str, Array]:
+    """Return the scores of a year by what they are for."""
+    found, start = {}, 0
+    for name, columns in structure.columns.items():
+        found[name] = scores[start : start + len(columns)]
+        start += len(columns)
+    return found
+
+
+def _indices(
+    structure: Structure, laws: Laws, yearly: Yearly, score: Array, state: DriverState
+) -> Array:
+    """Return every index from its score: closed forms, and tables where a law has one."""
     exponent = laws.location + laws.scale * score
     factor = jnp.where(laws.logarithmic > 0, jnp.exp(exponent), jnp.maximum(exponent, 0))
-    index = jnp.where(yearly.walks > 0, state.index * factor, factor)
-    activities = len(structure.activity_noise.lines)
-    mean = expected_activity(structure, world, yearly, index)
-    own = scores[drawn : drawn + activities]
-    year = yearly.number
-    own = _coupled(structure, structure.activity_noise, laws.activity_noise, own, score, year)
-    activity = _with_noise(structure.activity_noise, laws.activity_noise, mean, own, year)
-    factors = _factors(structure, "unit_cost", world.unit_cost_loadings, index)
-    unit_cost = yearly.unit_cost * factors
-    own = scores[drawn + activities :]
-    own = _coupled(structure, structure.unit_cost_noise, laws.unit_cost_noise, own, score, year)
-    unit_cost = _with_noise(structure.unit_cost_noise, laws.unit_cost_noise, unit_cost, own, year)
-    case_mix = _factors(structure, "case_mix", world.case_mix_loadings, index)
-    return Experience(activity, case_mix, unit_cost, index), DriverState(score, index)
+    if structure.tabled:
+        rows = jnp.asarray(structure.tabled)
+        own = score[rows]
+        atoms = laws.atoms
+        if structure.atoms:
+            held = jnp.asarray(structure.atoms)
+            turned = atoms.side * own[held]
+            within = turned <= atoms.edge
+            own = own.at[held].set(beyond(turned, atoms.probability))
+        values = table_lookup(laws.values, laws.slopes, own)
+        if structure.atoms:
+            values = values.at[held].set(jnp.where(within, atoms.value, values[held]))
+        factor = factor.at[rows].set(values)
+    return jnp.where(yearly.walks > 0, state.index * factor, factor)
+
+
+def _followed(noise: NoiseStructure, follow: Array) -> Array | None:
+    """Scores of the activity chance that the rows of another chance follow."""
+    if not noise.followed:
+        return None
+    none = jnp.zeros((1, follow.shape[-1]), follow.dtype)
+    return jnp.concatenate([follow, none])[jnp.asarray(noise.followed)]
 
 
 def _coupled(
@@ -92,12 +170,16 @@ def _coupled(
     own: Array,
     score: Array,
     year: Array,
+    follow: Array | None,
 ) -> Array:
-    """Scores of the lines' chance: their own, and what they share through factors."""
-    if not noise.coupled:
+    """Scores of the lines' chance: their own, and what they share through factors or follow."""
+    if not noise.coupled and follow is None:
         return own
-    shared = jnp.matmul(numbers.factors, score[: structure.drivers], precision=PRECISION)
-    return shared + numbers.own[year] * own
+    total = numbers.own[year] * own
+    if noise.coupled:
+        shared = score[: structure.drivers]
+        total = total + jnp.matmul(numbers.factors, shared, precision=PRECISION)
+    return total if follow is None else total + numbers.with_activity * follow
 
 
 def _innovations(structure: Structure, laws: Laws, scores: Array) -> Array:
@@ -135,6 +217,20 @@ def delivered(structure: Structure, world: World, yearly: Yearly, index: Array) 
     return size * delivery
 
 
+def _thinned(
+    structure: Structure, laws: Laws, yearly: Yearly, index: Array, amount: Array, scores: Array
+) -> Array:
+    """Amounts delivered with the changes that are thinned counted unit by unit."""
+    rows = jnp.asarray(structure.thinned)
+    first = structure.drivers + structure.populations
+    delivery = index[first : first + structure.changes][rows]
+    assert laws.thinning is not None
+    start = yearly.number * len(structure.thinned)
+    share = thinned(laws.thinning, delivery, scores, WHOLE_BELOW, start)
+    safe = jnp.where(delivery > 0, delivery, 1)
+    return amount.at[rows].multiply(jnp.where(delivery > 0, share / safe, 1))
+
+
 def _delayed_size(world: World, yearly: Yearly, change: int, late: Array) -> Array:
     """Mean over the year of the planned profile moved by the delay (see `riskshare.plan`)."""
     start, end = world.profile_start[yearly.number], world.profile_end[yearly.number]
@@ -145,38 +241,88 @@ def _delayed_size(world: World, yearly: Yearly, change: int, late: Array) -> Arr
     return (size * jnp.maximum(overlap, 0)).sum(0) / (end - start)
 
 
-def expected_activity(structure: Structure, world: World, yearly: Yearly, index: Array) -> Array:
-    """Return activity given every index, before the line's own chance: (line, sample)."""
+def expected_activity(
+    structure: Structure,
+    world: World,
+    yearly: Yearly,
+    index: Array,
+    laws: Laws | None = None,
+    thinning: Array | None = None,
+) -> Array:
+    """Return activity given every index, before the line's own chance: (line, sample).
+
+    With laws and scores of thinning, planned units move or stay one by one.
+    """
     volume: Any = yearly.before
     if structure.populations:
         moves = members_index(structure, index) - 1
         volume = volume * (1 + jnp.matmul(world.exposure, moves, precision=PRECISION))
     if structure.changes:
         amount = delivered(structure, world, yearly, index)
+        if structure.thinned and laws is not None and thinning is not None:
+            amount = _thinned(structure, laws, yearly, index, amount, thinning)
         volume = volume + (yearly.moved * amount).sum(1)
         volume = jnp.maximum(volume, 0)
     return volume * _factors(structure, "activity", world.activity_loadings, index)
 
 
 def _with_noise(
-    structure: NoiseStructure, numbers: NoiseNumbers, mean: Array, scores: Array, year: Array
+    structure: Structure,
+    noise: NoiseStructure,
+    numbers: NoiseNumbers,
+    mean: Array,
+    scores: Array,
+    index: Array,
+    year: Array,
 ) -> Array:
-    if not structure.lines:
+    """Apply each line's chance to its mean; where it may be zero, to what makes up for that."""
+    if not noise.lines:
         return mean
-    rows = jnp.asarray(structure.lines)
-    whole = structure.lines == tuple(range(mean.shape[0]))
+    rows = jnp.asarray(noise.lines)
+    whole = noise.lines == tuple(range(mean.shape[0]))
     picked = mean if whole else mean[rows]
-    first, second = len(structure.counts), len(structure.counts) + len(structure.gamma)
+    if noise.zeroed:
+        held = jnp.asarray(noise.zeroed)
+        nothing = scores[held] <= numbers.edge
+        scores = scores.at[held].set(beyond(scores[held], numbers.zeros))
+        picked = picked.at[held].divide(1 - numbers.zeros)
+    spread = None
+    if noise.spread:
+        logs = jnp.log(jnp.maximum(index[: structure.drivers], TINY))
+        spread = jnp.exp(jnp.matmul(numbers.dispersion, logs, precision=PRECISION))
+    first, second = len(noise.counts), len(noise.counts) + len(noise.tabled)
+
+    def part(start: int, end: int | None) -> tuple[Array, Array, Array | None]:
+        own = slice(start, end)
+        return picked[own], scores[own], None if spread is None else spread[own]
+
     parts = []
-    if structure.counts:
+    if noise.counts:
         assert numbers.table is not None
-        row = year * first
-        parts.append(counts(picked[:first], scores[:first], numbers.table, numbers.whole, row))
-    if structure.gamma:
-        chance = table_lookup(numbers.values, numbers.slopes, scores[first:second])
-        parts.append(picked[first:second] * chance)
-    if structure.lognormal:
-        sigma = numbers.sigma
-        parts.append(picked[second:] * jnp.exp(sigma * scores[second:] - sigma**2 / 2))
+        middle, at, wide = part(0, first)
+        parts.append(counts(middle, at, numbers.table, numbers.whole, year * first, wide))
+    if noise.tabled:
+        assert numbers.factor is not None
+        middle, at, wide = part(first, second)
+        parts.append(middle * factors(numbers.factor, at, wide))
+    if noise.lognormal:
+        middle, at, wide = part(second, None)
+        sigma = numbers.sigma if wide is None else numbers.sigma * wide
+        parts.append(middle * jnp.exp(sigma * at - sigma**2 / 2))
     noisy = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+    if noise.zeroed:
+        noisy = noisy.at[held].set(jnp.where(nothing, 0, noisy[held]))
     return noisy if whole else mean.at[rows].set(noisy)
+
+
+def treated(
+    structure: Structure, numbers: CapacityNumbers, year: Array, demand: Array, waiting: Array
+) -> tuple[Array, Array | None, Array]:
+    """Return activity within capacity, who waits when the year ends, and who stays on the list."""
+    if not structure.limited:
+        return demand, None, waiting
+    rows = jnp.asarray(structure.limited)
+    wanted = waiting + demand[rows]
+    done = jnp.minimum(wanted, numbers.units[year])
+    left = wanted - done
+    return demand.at[rows].set(done), left, numbers.staying * left

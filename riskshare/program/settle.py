@@ -17,6 +17,7 @@ from riskshare.contract.ledger import PRECISION, Ledger, Transfer
 from riskshare.contract.term import YearView
 from riskshare.program.cash import initial_cash, pay_out
 from riskshare.program.experience import Experience, delivered, members_index
+from riskshare.program.people import by_line
 from riskshare.program.savings import savings_of
 
 Outputs = dict[str, Any]
@@ -255,7 +256,7 @@ def _view(
         members=members * yearly.members,
         need=yearly.need,
         quality=_quality(structure, experience),
-        person_cost=experience.person_cost,
+        person_cost=_persons(structure, experience),
         target=yearly.target,
         turnover=yearly.turnover,
         fraction=yearly.fraction,
@@ -265,6 +266,13 @@ def _view(
         residual_key=world.residual_key,
         split=split,
     )
+
+
+def _persons(structure: Structure, experience: Experience) -> Array | None:
+    """Cost of each person on each line: as given, or of those drawn one by one."""
+    if experience.person_cost is not None or experience.slot_cost is None:
+        return experience.person_cost
+    return by_line(structure, experience.slot_cost)
 
 
 def _quality(structure: Structure, experience: Experience) -> Array:

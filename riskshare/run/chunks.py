@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 
 from riskshare.bind import Bound
 from riskshare.errors import ArgumentError, NumericalError
-from riskshare.program.block import pseudo_chunk, sobol_chunk
+from riskshare.program.block import given_chunk, pseudo_chunk, sobol_chunk
+from riskshare.run.own import OwnDraws
 from riskshare.run.precision import cast, computing_in, too_large
 from riskshare.run.sampling import Bits, Chunk, Sampling
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and the samples there will be."""
+
+NOT_REPORTED = (
+    "cost_released",
+    "stranded",
+    "lost_contribution",
+    "other_position",
+    "saving_released",
+    "saving_cash",
+    "underlying",
+)
+"""Results that are NaN where a cost is given, or the rest of an organisation is not known."""
 
 
 def run_chunks(
@@ -26,8 +38,11 @@ def run_chunks(
     dtype: Any,
     workers: int | None,
     progress: Progress | None,
+    own: OwnDraws | None = None,
 ) -> dict[str, Any]:
     """Run the kernel over all chunks of a run; returns (year, ..., sample) arrays by name.
+
+    With draws of a planner's own, what they hold stands in place of what is drawn.
 
     Two threads over chunks use two cores as well as two XLA host devices do, without touching
     XLA's flags. The first chunk runs alone, so that the kernel is compiled once.
@@ -37,13 +52,18 @@ def run_chunks(
     kernel = sobol_chunk if sampling.sampler == "sobol" else pseudo_chunk
     arrays: dict[str, Any] = {}
 
+    unknown = NOT_REPORTED if own is not None and own.given.cost is not None else ()
+
+    def outputs_of(chunk: Chunk) -> Any:
+        inputs = (bound.structure, leaves, bits.shared, bits.of(chunk))
+        if own is None:
+            return kernel(*inputs, keep=keep, dtype=dtype)
+        return given_chunk(*inputs, own.of(chunk, dtype), keep=keep, dtype=dtype)
+
     def run(chunk: Chunk) -> int:
         with computing_in(dtype):
-            outputs = kernel(
-                bound.structure, leaves, bits.shared, bits.of(chunk), keep=keep, dtype=dtype
-            )
-            outputs = jax.tree.map(np.asarray, outputs)
-        check_finite(outputs, dtype)
+            outputs = jax.tree.map(np.asarray, outputs_of(chunk))
+        check_finite({n: v for n, v in outputs.items() if n not in unknown}, dtype)
         if not arrays:
             arrays.update(jax.tree.map(lambda part: _space(part, sampling.samples), outputs))
         jax.tree.map(lambda whole, part: _place(whole, part, chunk), arrays, outputs)

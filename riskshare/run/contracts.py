@@ -49,7 +49,7 @@ def settle_sets(
         carried = opened(case, bound, opening, first, 1, np.float64)
     fields = (given.activity, given.case_mix, given.unit_cost, given.index, given.cost)
     each = jax.tree.map(
-        _by_set(sets.count), Experience(*fields, given.other_position, given.person_cost)
+        _by_set(sets.count), Experience(*fields, given.other_position, given.person_cost, given.slot_cost)
     )
     with computing_in(np.float64):
         outputs, states = settle_many(

@@ -17,12 +17,20 @@ from riskshare.checks.given import suggest
 from riskshare.contract.support import StrandedSupport
 from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.run.persons import PERSON_COST as PERSON_COST
-from riskshare.run.persons import read_persons
+from riskshare.run.persons import read_people
 
 LINE_VARIABLES = ("activity", "case_mix", "unit_cost", "cost")
-VARIABLES = (*LINE_VARIABLES, "driver_index", "members", "quality", "other_position")
-_AXIS = {
+VARIABLES = (
+    *LINE_VARIABLES,
+    "waiting_list",
+    "driver_index",
+    "members",
+    "quality",
+    "other_position",
+)
+AXIS = {
     **dict.fromkeys(LINE_VARIABLES, "line"),
+    "waiting_list": "line",
     "driver_index": "driver",
     "members": "population",
     "quality": "partner",
@@ -45,6 +53,10 @@ class GivenExperience:
     """(year, partner with another position, sample), NaN where it is not known"""
     person_cost: NDArray[Any] | None
     """(year, line, person, sample)"""
+    slot_cost: NDArray[Any] | None
+    """(year, slot, sample): people as `riskshare.draw` has them"""
+    waiting: NDArray[Any] | None
+    """(year, line, sample), NaN on lines without a capacity"""
     settled: NDArray[np.bool_]
     """Which years have experience."""
     actual: bool
@@ -72,7 +84,7 @@ def read_experience(
         raise ArgumentError(f"missing is {missing!r}; accepted: error, plan")
     problems: list[Problem] = []
     actual = many or "sample" not in given.dims
-    arrays = {name: _aligned(case, given, name, problems) for name in VARIABLES if name in given}
+    arrays = {name: aligned(case, given, name, problems) for name in VARIABLES if name in given}
     for name in given.data_vars:
         if name not in (*VARIABLES, PERSON_COST, "replicate"):
             known = (*VARIABLES, PERSON_COST)
@@ -92,10 +104,10 @@ def read_experience(
         raise ExperienceError([Problem("activity", "holds no value for any year of the case")])
     filled = _missing_cells(case, arrays, settled, actual, missing, problems)
     activity = np.where(np.isnan(activity), bound.plan.view.plan[:, :, None], activity)
-    _check_values(case, arrays, problems)
+    check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
     _check_given_cost(case, bound, arrays, problems)
-    persons = read_persons(case, bound, given, settled, activity.shape[-1], problems)
+    people = read_people(case, bound, given, settled, activity.shape[-1], problems)
     if problems:
         raise ExperienceError(problems)
     samples, filler = activity.shape[-1], _defaults(bound)
@@ -112,7 +124,9 @@ def read_experience(
         index=index.astype(dtype),
         cost=arrays.get("cost"),
         other_position=_others(bound, arrays, samples, dtype),
-        person_cost=None if persons is None else persons.astype(dtype),
+        person_cost=None if people.by_line is None else people.by_line.astype(dtype),
+        slot_cost=None if people.by_slot is None else people.by_slot.astype(dtype),
+        waiting=arrays.get("waiting_list"),
         settled=settled,
         actual=actual,
         filled=filled,
@@ -124,11 +138,11 @@ def _defaults(bound: Bound) -> dict[str, NDArray[Any]]:
     return {"case_mix": np.ones_like(unit_cost), "unit_cost": unit_cost}
 
 
-def _aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -> NDArray[Any]:
+def aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -> NDArray[Any]:
     """Return a variable as (year, row, sample) over all labels of the case, NaN where absent."""
-    axis = _AXIS[name]
+    axis = AXIS[name]
     array = given[name]
-    known = {"year": case.labels()["year"], axis: _rows(case, axis)}
+    known = {"year": case.labels()["year"], axis: rows_of(case, axis)}
     expected = {"year", axis}
     dims = {str(dim) for dim in array.dims}
     if not expected <= dims or dims - expected - {"sample"}:
@@ -159,7 +173,8 @@ def _aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) 
     return whole
 
 
-def _rows(case: Case, axis: str) -> tuple[str, ...]:
+def rows_of(case: Case, axis: str) -> tuple[str, ...]:
+    """Return the labels along an axis of an experience."""
     if axis == "driver":
         apart = ("members[", "quality[", "other[")
         return tuple(name for name in case.indices() if not name.startswith(apart))
@@ -193,11 +208,12 @@ def _missing_cells(
     return []
 
 
-def _check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Problem]) -> None:
+def check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Problem]) -> None:
+    """Note values that are negative or infinite, and scores above 1."""
     for name, values in arrays.items():
         if name == "quality":
             _check_scores(case, values, problems)
-        rows, years = _rows(case, _AXIS[name]), case.labels()["year"]
+        rows, years = rows_of(case, AXIS[name]), case.labels()["year"]
         if name in _SIGNED:
             continue
         for y, i in np.argwhere((values < 0).any(-1) | np.isinf(values).any(-1)):
@@ -256,7 +272,7 @@ def _indices(
     names, structure = list(case.indices()), bound.structure
     years = case.labels()["year"]
     index = np.full((structure.years, len(names), samples), np.nan)
-    rows = _rows(case, "driver")
+    rows = rows_of(case, "driver")
     if "driver_index" in arrays:
         index[:, [names.index(row) for row in rows]] = arrays["driver_index"]
     people = slice(structure.drivers, structure.drivers + structure.populations)

@@ -1,5 +1,6 @@
 """Person-level cost as users give it: the cost of each person on each line."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,57 @@ from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.checks.given import suggest
 from riskshare.errors import Problem
+from riskshare.outcomes import person_lines
 
 PERSON_COST = "person_cost"
 """Cost of each person on each line, on (year, line, person)."""
+
+
+@dataclass(frozen=True)
+class People:
+    """Person-level cost: given by line, or as drawn by this case, or not at all."""
+
+    by_line: NDArray[Any] | None = None
+    """(year, line, person, sample)"""
+    by_slot: NDArray[Any] | None = None
+    """(year, slot, sample)"""
+
+
+def read_people(
+    case: Case,
+    bound: Bound,
+    given: xr.Dataset,
+    settled: NDArray[np.bool_],
+    samples: int,
+    problems: list[Problem],
+) -> People:
+    """Return person-level cost as it was given; noting in problems what is wrong with it."""
+    if PERSON_COST in given and "person_line" in given[PERSON_COST].coords:
+        array = given[PERSON_COST]
+        lines = [str(name) for name in array["person_line"].values]
+        known = person_lines(case, bound)
+        dims = {str(dim) for dim in array.dims}
+        if lines != known or dims != {"year", "person", "sample"}:
+            problems.append(
+                Problem(
+                    PERSON_COST,
+                    "holds people that another case drew; accepted: those of riskshare.draw on "
+                    "this case, or (year, line, person[, sample])",
+                )
+            )
+            return People()
+        values = array.transpose("year", "person", "sample").values
+        whole = np.zeros((len(case.years), *values.shape[1:]), values.dtype)
+        at = [case.labels()["year"].index(str(year)) for year in array["year"].values]
+        whole[at] = values
+        if np.any(~(whole >= 0)):
+            problems.append(Problem(PERSON_COST, "holds values that are negative or not numbers"))
+        for (_, i), name in _needed(bound, settled).items():
+            if i not in bound.structure.peopled:
+                message = f"holds nobody on {case.lines[i].name}; {name} needs them"
+                problems.append(Problem(PERSON_COST, message))
+        return People(by_slot=whole)
+    return People(by_line=read_persons(case, bound, given, settled, samples, problems))
 
 
 def read_persons(
@@ -66,9 +115,8 @@ def _needed(bound: Bound, settled: NDArray[np.bool_]) -> dict[tuple[int, int], s
         term: Any = slot.term
         if "persons" not in term.needs():
             continue
-        lines = getattr(term, "cost_of", None) or getattr(term, "value_of", None) or term.lines
         for y in np.flatnonzero(settled & (slot.active * term.in_force > 0)):
-            for line in lines:
+            for line in term.person_lines():
                 found.setdefault((int(y), int(line)), name)
     return found
 

@@ -18,23 +18,12 @@ from riskshare.program.experience import Experience
 from riskshare.program.streams import BLOCK
 from riskshare.run.batch import over_parameters, sets_of
 from riskshare.run.carried import flat, opened, state_names
-from riskshare.run.chunks import check_finite, threads
+from riskshare.run.chunks import NOT_REPORTED, check_finite, threads
 from riskshare.run.contracts import check_years, settle_sets
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import kept
 from riskshare.run.transfers import with_inputs, with_transfers, with_working
-
-NOT_REPORTED = (
-    "cost_released",
-    "stranded",
-    "lost_contribution",
-    "other_position",
-    "saving_released",
-    "saving_cash",
-    "underlying",
-)
-"""Results that are NaN where a cost is given, or the rest of an organisation is not known."""
 
 
 def settle(
@@ -122,7 +111,10 @@ def _settle(
     given = read_experience(case, bound, experience, missing)
     check_years(case, bound, given, opening)
     per_unit = 10.0 ** decimals(case.currency) if given.actual else None
-    arrays, closing, moved = _run(case, bound, given, opening, keep, per_unit, workers)
+    settled_for = tuple(name for name in keep if name != "waiting_list")
+    arrays, closing, moved = _run(case, bound, given, opening, settled_for, per_unit, workers)
+    if "waiting_list" in keep and given.waiting is not None:
+        arrays["waiting_list"] = given.waiting[:, list(bound.structure.limited)]
     precision = str(given.activity.dtype)
     sampled = "replicate" in experience and "sample" in experience["replicate"].dims
     replicate = experience["replicate"].values if sampled else None
@@ -164,6 +156,7 @@ def _run(
         given.cost,
         given.other_position,
         given.person_cost,
+        given.slot_cost,
     )
     carried = None
     if opening is not None:

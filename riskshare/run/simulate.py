@@ -12,24 +12,30 @@ from riskshare.errors import ArgumentError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, offered, outcomes_dataset
 from riskshare.run.batch import over_parameters
 from riskshare.run.chunks import Progress, run_chunks
+from riskshare.run.own import OwnDraws, own_draws
 from riskshare.run.precision import dtype_of
-from riskshare.run.sampling import REPLICATES, sampling_of
+from riskshare.run.sampling import REPLICATES, Sampling, sampling_of
+from riskshare.run.spanned import served
 
-_DRAWN = ("activity", "case_mix", "unit_cost", "driver_index")
+SAMPLES = 65_536
+"""Samples of a run that says nothing of them."""
 
 
 def simulate(
     case: Case,
     *,
-    samples: int = 65_536,
+    samples: int | None = None,
     seed: int = 1,
-    sampler: str = "sobol",
+    sampler: str | None = None,
     replicates: int = REPLICATES,
     precision: str = "float32",
     keep: Sequence[str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    given: xr.Dataset | None = None,
+    chance: str | Mapping[str, str] | None = None,
+    repeats: int = 1,
 ) -> xr.Dataset:
     """Draw the experience of a case, settle its contracts on it, and collect what comes out.
 
@@ -42,12 +48,12 @@ def simulate(
     case
         The case.
     samples
-        How many; Sobol' runs round up to a power of two for each replicate, and the result says
-        how many there are.
+        How many, 65,536 unless said; Sobol' runs round up to a power of two for each replicate, and
+        the result says how many there are.
     seed
         From 0 to 4294967295.
     sampler
-        ``sobol`` (scrambled, quasi-random) or ``pseudo-random``.
+        ``sobol`` (scrambled, quasi-random; the default) or ``pseudo-random``.
     replicates
         Independent randomisations of a Sobol' run; their spread gives standard errors.
     precision
@@ -61,6 +67,18 @@ def simulate(
         Threads; one for each core unless given.
     progress
         Called after each chunk.
+    given
+        Draws of a planner's own (`riskshare.read_draws`), which stand in place of what would be
+        drawn; all else is drawn and added. The samples are the runs, each ``repeats`` times, and
+        what is added is pseudo-random: points of a Sobol' sequence cover space evenly in their
+        order, and a run's number would tie what is given to their low bits.
+    chance
+        What given activity means on lines that vary by chance of their own: ``on-top`` (a mean, to
+        which that chance is added) or ``included``; a mapping says it by line.
+    repeats
+        How many independent draws of all else each given run meets. Samples of one run depend on
+        each other, so ``replicate`` is then the run, and standard errors are those between runs
+        (which the planner's model must have drawn independently).
 
     Returns
     -------
@@ -82,29 +100,38 @@ def simulate(
     >>> outcomes.sizes["sample"]
     4096
     """
-    sampling = sampling_of(samples, seed, sampler, replicates)
 
     def one(at: Case, bound: Bound, place: Mapping[str, int]) -> xr.Dataset:
         del place
         names = kept(keep, bound)
         refuse_persons(bound)
-        arrays = run_chunks(bound, sampling, names, dtype_of(precision), workers, progress)
-        attrs = attributes(at, precision) | sampling.attributes(samples)
-        return outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
+        own = None if given is None else own_draws(at, bound, given, chance, repeats)
+        sampling, asked = _sampling(samples, seed, sampler, replicates, own)
+        bound = bound if own is None else served(at, bound, own)
+        arrays = run_chunks(bound, sampling, names, dtype_of(precision), workers, progress, own)
+        attrs = attributes(at, precision) | sampling.attributes(asked)
+        if own is None:
+            return outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
+        found = outcomes_dataset(at, bound, arrays, attrs | own.attrs, own.replicate())
+        return found.assign_coords(run=("sample", own.labels()))
 
+    _only_with(given, chance, repeats)
     return over_parameters(case, parameters, one)
 
 
 def draw(
     case: Case,
     *,
-    samples: int = 65_536,
+    samples: int | None = None,
     seed: int = 1,
-    sampler: str = "sobol",
+    sampler: str | None = None,
     replicates: int = REPLICATES,
     precision: str = "float32",
     workers: int | None = None,
     progress: Progress | None = None,
+    given: xr.Dataset | None = None,
+    chance: str | Mapping[str, str] | None = None,
+    repeats: int = 1,
 ) -> xr.Dataset:
     """Draw the experience of a case: what may happen, before any contract.
 
@@ -116,7 +143,9 @@ def draw(
         ``activity`` (units), ``case_mix`` (index), ``unit_cost`` (money per case-mix unit at
         baseline volume) on (year, line, sample); ``driver_index`` on (year, driver, sample), a
         change's delivery being the driver ``delivery[<change>]``; ``members`` on (year,
-        population, sample); ``replicate`` on (sample) for Sobol' runs.
+        population, sample); ``replicate`` on (sample) for Sobol' runs. Where the case has them,
+        ``waiting_list`` on (year, line, sample) of lines with a capacity, and ``person_cost`` on
+        (year, person, sample) of people drawn one by one, whose line is ``person_line``.
 
     Raises
     ------
@@ -129,21 +158,71 @@ def draw(
     >>> rs.draw(rs.load_case("msk-toy"), samples=64).activity.dims
     ('year', 'line', 'sample')
     """
-    sampling = sampling_of(samples, seed, sampler, replicates)
+    _only_with(given, chance, repeats)
     bound = bind(case)
-    arrays = run_chunks(bound, sampling, _DRAWN, dtype_of(precision), workers, progress)
-    attrs = attributes(case, precision) | sampling.attributes(samples)
-    return draws_dataset(case, bound, arrays, attrs, sampling.replicate())
+    own = None if given is None else own_draws(case, bound, given, chance, repeats)
+    sampling, asked = _sampling(samples, seed, sampler, replicates, own)
+    bound = bound if own is None else served(case, bound, own)
+    dtype = dtype_of(precision)
+    arrays = run_chunks(bound, sampling, drawn(bound), dtype, workers, progress, own)
+    attrs = attributes(case, precision) | sampling.attributes(asked)
+    if own is None:
+        return draws_dataset(case, bound, arrays, attrs, sampling.replicate())
+    found = draws_dataset(case, bound, arrays, attrs | own.attrs, own.replicate())
+    if own.given.cost is not None:
+        cost = np.repeat(own.given.cost.astype(dtype), own.repeats, axis=-1)
+        found["cost"] = (("year", "line", "sample"), cost)
+    return found.assign_coords(run=("sample", own.labels()))
+
+
+def _only_with(given: xr.Dataset | None, chance: object, repeats: int) -> None:
+    """Refuse what is said of given draws where there are none."""
+    if given is None and (chance is not None or repeats != 1):
+        raise ArgumentError(
+            "chance and repeats speak of given draws; give them, or leave these out"
+        )
+
+
+def _sampling(
+    samples: int | None, seed: int, sampler: str | None, replicates: int, own: OwnDraws | None
+) -> tuple[Sampling, int]:
+    """Return the samples of a run, and how many were asked for."""
+    if own is None:
+        asked = SAMPLES if samples is None else samples
+        return sampling_of(asked, seed, sampler or "sobol", replicates), asked
+    if samples not in (None, own.samples):
+        raise ArgumentError(
+            f"samples is {samples}, and there are {len(own.runs)} given runs x {own.repeats} "
+            f"repeats = {own.samples}; leave samples out, or say repeats"
+        )
+    if sampler not in (None, "pseudo-random"):
+        raise ArgumentError(
+            f"sampler is {sampler!r}; accepted with given draws: pseudo-random, as a Sobol' "
+            "sequence would tie the number of a run to its points"
+        )
+    return sampling_of(own.samples, seed, "pseudo-random", replicates), own.samples
+
+
+def drawn(bound: Bound) -> tuple[str, ...]:
+    """Return what there is to draw in a case."""
+    found = ["activity", "case_mix", "unit_cost", "driver_index"]
+    if bound.structure.limited:
+        found.append("waiting_list")
+    if sum(bound.structure.slots):
+        found.append("person_cost")
+    return tuple(found)
 
 
 def refuse_persons(bound: Bound) -> None:
-    """Refuse to draw for terms that need person-level cost, which is given and never drawn."""
+    """Refuse to draw for terms that need the cost of each person on lines that have no law of it."""
     structure = bound.structure
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
-        if "persons" in slot.term.needs() and np.any(slot.term.in_force > 0):
+        lines = set(slot.term.person_lines()) - set(structure.peopled)
+        if "persons" in slot.term.needs() and np.any(slot.term.in_force > 0) and lines:
             raise ArgumentError(
-                f"{name} needs the cost of each person, which is given and not drawn: settle an "
-                "experience with person_cost, or switch the term off (in_force = 0)"
+                f"{name} needs the cost of each person, and some of its lines have no law of it: "
+                "give those lines people, settle an experience with person_cost, or switch the "
+                "term off (in_force = 0)"
             )
 
 

@@ -9,9 +9,10 @@ from riskshare.laws.chance import (
     SCORE_LIMIT,
     count_quantile,
     count_table,
-    gamma_table,
+    factor_table,
+    gamma_law,
     lognormal_sigma,
-    stack_count_tables,
+    stacked,
 )
 from riskshare.laws.indices import index_map
 from riskshare.program.chance import counts, table_lookup
@@ -47,6 +48,11 @@ def assert_simulated(draws, law, levels=(0.1, 0.5, 0.9, 0.99)):
         assert abs((draws <= at + 1e-9).mean() - probability) < 4 * error + 1e-12
 
 
+def gamma_table(cv):
+    table = factor_table(gamma_law(cv))
+    return table.values[0], table.slopes[0]
+
+
 @pytest.mark.parametrize("cv", [0.01, 0.2, 1, 2, 10])
 def test_gamma_table_is_the_quantile_in_both_tails(cv):
     values, slopes = gamma_table(cv)
@@ -55,7 +61,7 @@ def test_gamma_table_is_the_quantile_in_both_tails(cv):
     np.testing.assert_allclose(values[:-1] + slopes[:-1], values[1:], rtol=1e-12, atol=1e-250)
     assert slopes[-1] == 0
     assert not values.flags.writeable
-    assert gamma_table(cv)[0] is values
+    assert factor_table(gamma_law(cv)) is factor_table(gamma_law(cv))
 
 
 def test_no_variation_is_one():
@@ -103,7 +109,7 @@ def test_whole_counts_have_the_law_between_nodes(low, high, c, tolerance):
     table = count_table(low, high, c)
     mean = np.exp(table.log_mean_origin + 7.5 * table.log_mean_step)
     with jax.enable_x64(True):
-        rows = jax.tree.map(jnp.asarray, stack_count_tables([table]))
+        rows = jax.tree.map(jnp.asarray, stacked([table]))
         drawn = counts(jnp.full((1, z.size), mean), jnp.asarray([z]), rows, jnp.ones(1))
     drawn = np.asarray(drawn)
     for level in (0.01, 0.1, 0.5, 0.9, 0.99):
@@ -113,7 +119,7 @@ def test_whole_counts_have_the_law_between_nodes(low, high, c, tolerance):
 
 @pytest.mark.parametrize(("mean", "c"), [(0.3, 0), (4, 0), (2, 1.5), (60, 0.05), (900, 0.01)])
 def test_simulated_counts_follow_their_law(mean, c):
-    table = stack_count_tables([count_table(mean * 0.8, mean * 1.3, c)])
+    table = stacked([count_table(mean * 0.8, mean * 1.3, c)])
     table = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), table)
     means = jnp.full(SCORES.shape, mean, jnp.float32)
     drawn = jax.jit(counts)(means, SCORES, table, jnp.ones(1))
@@ -124,7 +130,7 @@ def test_simulated_counts_follow_their_law(mean, c):
 
 @pytest.mark.parametrize(("mean", "c"), [(3e4, 0), (5e4, 0.001)])
 def test_smooth_counts_of_large_lines_follow_the_law(mean, c):
-    table = stack_count_tables([count_table(mean * 0.5, mean * 2, c)])
+    table = stacked([count_table(mean * 0.5, mean * 2, c)])
     table = jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), table)
     drawn = counts(jnp.full(SCORES.shape, mean, jnp.float32), SCORES, table, jnp.zeros(1))
     assert_simulated(drawn, st.norm(mean, np.sqrt(mean + c * mean**2)), levels=())
@@ -133,7 +139,7 @@ def test_smooth_counts_of_large_lines_follow_the_law(mean, c):
 
 
 def test_a_mean_of_zero_is_exactly_zero_and_differentiable():
-    table = jax.tree.map(jnp.asarray, stack_count_tables([count_table(0.5, 5, 0.1)] * 2))
+    table = jax.tree.map(jnp.asarray, stacked([count_table(0.5, 5, 0.1)] * 2))
     mean, z = jnp.array([[0.0, 2.0]] * 2), jnp.array([[6.0, 0.3]] * 2)
     whole = jnp.array([1.0, 0.0])
     drawn = counts(mean, z, table, whole)
