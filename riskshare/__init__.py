@@ -59,10 +59,14 @@ if TYPE_CHECKING:
     from riskshare.errors import RiskshareError as RiskshareError
     from riskshare.files.actuals import read_actuals as read_actuals
     from riskshare.files.bundled import case_names as case_names
+    from riskshare.files.draws import read_draws as read_draws
     from riskshare.files.load import load_case as load_case
     from riskshare.files.save import save_case as save_case
     from riskshare.laws.nearest import nearest_correlation as nearest_correlation
     from riskshare.report.account import statement as statement
+    from riskshare.run.program import Program as Program
+    from riskshare.run.program import Stream as Stream
+    from riskshare.run.program import compile as compile
     from riskshare.run.settle import settle as settle
     from riskshare.run.simulate import draw as draw
     from riskshare.run.simulate import simulate as simulate
@@ -131,10 +135,12 @@ _HOME = {
     ),
     "riskshare.files.actuals": ("read_actuals",),
     "riskshare.files.bundled": ("case_names",),
+    "riskshare.files.draws": ("read_draws",),
     "riskshare.files.load": ("load_case",),
     "riskshare.files.save": ("save_case",),
     "riskshare.laws.nearest": ("nearest_correlation",),
     "riskshare.report.account": ("statement",),
+    "riskshare.run.program": ("Program", "Stream", "compile"),
     "riskshare.run.settle": ("settle",),
     "riskshare.run.simulate": ("draw", "simulate"),
     "riskshare.summary": ("summarise",),

@@ -65,7 +65,7 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
     for y in range(len(plan.expected)):
         for row, i in enumerate(lines):
             mean = max(float(plan.expected[y, i]), 1.0)
-            low, high = max(mean / 3, 1.0), mean * 3
+            low, high = max(mean / 3 - 3 * sqrt(mean), 1.0), mean * 3
             number.append(number_table(low, high, max(above[row], 1e-12)))
             rest.append(rest_table(case.lines[i].people.law, rests[row].threshold, low, high))  # type: ignore[union-attr]  # it has people
     return tuple(slots), PeopleNumbers(

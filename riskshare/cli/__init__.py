@@ -48,9 +48,41 @@ def cases() -> None:
 @app.command()
 def run(
     case: CaseArgument,
-    samples: Annotated[int, typer.Option(help="How many samples; rounded up for Sobol'.")] = 65_536,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help="How many samples, rounded up for Sobol'.", show_default="65536, or as drawn"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
-    sampler: Annotated[str, typer.Option(help="sobol or pseudo-random.")] = "sobol",
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="sobol or pseudo-random.", show_default="sobol"),
+    ] = None,
+    draws: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A planner's own draws: columns run, line, year, value (CSV or parquet).",
+        ),
+    ] = None,
+    drivers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Drivers that go with them: columns run, variable, name, year, value.",
+        ),
+    ] = None,
+    chance: Annotated[
+        str | None,
+        typer.Option(
+            help="Whether drawn activity has the lines' own chance in it: included, or on-top to "
+            "have it added."
+        ),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option(help="How often each run is met by fresh draws of all else.")
+    ] = 1,
     discount_rate: Annotated[
         float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
     ] = None,
@@ -65,9 +97,17 @@ def run(
 
     loaded = rs.load_case(case)
     _writable(out)
+    given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
     with _progress() as progress:
         outcomes = rs.simulate(
-            loaded, samples=samples, seed=seed, sampler=sampler, progress=progress
+            loaded,
+            samples=samples,
+            seed=seed,
+            sampler=sampler,
+            given=given,
+            chance=chance,
+            repeats=repeats,
+            progress=progress,
         )
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
     print_distribution(_screen(), loaded, table)

@@ -1,11 +1,7 @@
 """A planning model's own draws: a long table, or arrays, of many runs."""
 
 import importlib
-import io
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +10,9 @@ from numpy.typing import NDArray
 
 from riskshare.case import Case
 from riskshare.checks.given import suggest
-from riskshare.errors import ArgumentError, ExperienceError, Problem
+from riskshare.errors import ExperienceError, Problem
+from riskshare.files.long import LongTable
 from riskshare.files.numbers import NumberError, read_number, refusal
-from riskshare.files.text import UnreadableError, parse_table, read_text
 from riskshare.names import DRIVER, LINE, PARTNER, POPULATION, SAMPLE, YEAR
 from riskshare.run.given import LINE_VARIABLES, rows_of
 from riskshare.run.own import VARIABLES, checked_arrays
@@ -86,15 +82,15 @@ def read_draws(
     elif isinstance(source, Mapping) and any(np.ndim(v) > 1 for v in source.values()):
         found, name = _of_arrays(_labelled(source, case), case), ""
     else:
-        table = _Table.read(source, columns or {})
+        table = LongTable.read(source, columns or {})
         found, name = _of_table(table, case, LINE_VARIABLES), table.name
     if drivers is not None:
-        table = _Table.read(drivers, {})
+        table = LongTable.read(drivers, {})
         other = _of_table(table, case, ("driver_index", "members", "quality"))
         if list(other["run"].values) != list(found["run"].values):
             message = "holds other runs than the draws; accepted: the same runs in both"
             raise ExperienceError([Problem("run", message)], table.name)
-        found = found.merge(other, join="outer", compat="no_conflicts")
+        found = _in_order(found.merge(other, join="outer", compat="no_conflicts"), case)
     found.attrs = {"name": name, "runs": found.sizes[SAMPLE]}
     return found
 
@@ -140,127 +136,28 @@ def _of_arrays(source: xr.Dataset | xr.DataArray, case: Case) -> xr.Dataset:
             problems.append(Problem(str(name), message))
     if problems:
         raise ExperienceError(problems)
-    order = {
-        axis: [label for label in rows_of(case, axis) if label in draws[axis].values]
-        for axis in map(str, draws.dims)
-        if axis not in (SAMPLE, YEAR)
-    }
-    years = [label for label in case.labels()[YEAR] if label in draws[YEAR].values]
-    ordered = draws.sel({YEAR: years, **order}).transpose(YEAR, ..., SAMPLE)
+    ordered = _in_order(draws, case)
     return ordered.astype(np.float64).assign_coords(run=(SAMPLE, labels))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A long table: its columns, and the number that each row has for a reader."""
-
-    name: str
-    columns: Mapping[str, NDArray[Any]]
-    first: int
-    """Number of the first row: 2 in a sheet with a header, 0 in an array."""
-
-    @classmethod
-    def read(cls, source: Any, names: Mapping[str, str]) -> "_Table":
-        """Read a table and give its columns the names that riskshare has for them."""
-        if isinstance(source, str | os.PathLike):
-            path = Path(source)
-            parquet = path.suffix.lower() in (".parquet", ".pq")
-            columns = _parquet(path) if parquet else _csv(path)
-            name, first = str(source), 0 if parquet else 2
-        else:
-            columns, name, first = _frame(source), "", 0
-        for wanted, own in names.items():
-            if own not in columns:
-                known = tuple(columns)
-                raise ExperienceError(
-                    [Problem(wanted, f"no column is named {own!r}; {suggest(own, known)}")], name
-                )
-            columns[wanted] = columns.pop(own)
-        return cls(name, columns, first)
-
-    def place(self, row: Any) -> str:
-        """Return how a reader finds a row."""
-        return f"row {int(row) + self.first}"
-
-    def fail(self, problems: list[Problem]) -> None:
-        """Raise what is wrong, if anything is."""
-        if problems:
-            raise ExperienceError(problems, self.name)
+def _in_order(draws: xr.Dataset, case: Case) -> xr.Dataset:
+    """Return draws with the labels of each axis in the order of the case, and the sample last."""
+    order = {
+        axis: [label for label in rows_of(case, axis) if label in draws[axis].values]
+        for axis in map(str, draws.dims)
+        if axis != SAMPLE
+    }
+    return draws.sel(order).transpose(YEAR, ..., SAMPLE)
 
 
-def _csv(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        text = read_text(path, "a CSV table")
-    except UnreadableError as error:
-        raise ExperienceError([Problem("", str(error))], str(path)) from None
-    head = text[: text.find("\n") + 1] or text
-    header, problems = parse_table(head)
-    if problems:
-        raise ExperienceError(problems, str(path))
-    pandas: Any = importlib.import_module("pandas")  # xarray needs it, so it is there
-    try:
-        frame = pandas.read_csv(
-            io.StringIO(text),
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            skipinitialspace=True,
-            index_col=False,
-        )
-    except (ValueError, pandas.errors.ParserError, Warning) as error:
-        message = f"is not a CSV table ({str(error).strip()}); accepted: commas and quotes"
-        raise ExperienceError([Problem("", message)], str(path)) from None
-    frame.columns = [str(name).strip() for name in frame.columns]
-    columns = {name: frame[name].fillna("").to_numpy(object) for name in header.header}
-    blank = np.all([column == "" for column in columns.values()], axis=0)
-    if blank.any() and not blank[int(np.argmax(blank)) :].all():
-        at = int(np.argmax(blank)) + 2
-        raise ExperienceError([Problem(f"row {at}", "is blank; take it out")], str(path))
-    return {name: column[~blank] for name, column in columns.items()}
-
-
-def _parquet(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise ArgumentError(
-            f"{path}: reading parquet files needs pyarrow, which is not installed; run pip install "
-            '"riskshare[parquet]", or save the table as CSV'
-        ) from None
-    if not path.is_file():
-        message = "no such file; accepted: a parquet table"
-        raise ExperienceError([Problem("", message)], str(path))
-    try:
-        table = parquet.read_table(path)
-    except (OSError, ValueError) as error:
-        message = f"is not a parquet table ({error})"
-        raise ExperienceError([Problem("", message)], str(path)) from None
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def _frame(source: Any) -> dict[str, NDArray[Any]]:
-    """Return the columns of a mapping or a data frame of any library."""
-    names = source if isinstance(source, Mapping) else getattr(source, "columns", None)
-    if names is None:
-        raise ArgumentError(
-            f"draws are a {type(source).__name__}; accepted: the path of a table, a data frame, "
-            "a mapping from column to array, or an xarray.Dataset"
-        )
-    columns = {str(name): np.asarray(source[name]) for name in names}
-    sizes = {name: array.shape for name, array in columns.items()}
-    if len(set(sizes.values())) > 1 or any(len(size) != 1 for size in sizes.values()):
-        raise ArgumentError(f"the columns have the shapes {sizes}; accepted: one length for all")
-    return columns
-
-
-def _of_table(table: _Table, case: Case, variables: tuple[str, ...]) -> xr.Dataset:
+def _of_table(table: LongTable, case: Case, variables: tuple[str, ...]) -> xr.Dataset:
     """Return a long table as labelled arrays."""
     rows = NAME if "driver_index" in variables else LINE
     _check_columns(table, rows, variables)
     if not len(table.columns[RUN]):
         table.fail([Problem("", "the table has no rows; accepted: one for each run and cell")])
     runs, run = _factor(table.columns[RUN])
-    labels, parts = {}, []
+    parts = []
     for variable, values, at in _parts(table, variables):
         problems: list[Problem] = []
         numbers = _numbers(table, variable, values, at, case.currency, problems)
@@ -270,13 +167,12 @@ def _of_table(table: _Table, case: Case, variables: tuple[str, ...]) -> xr.Datas
             axis: _codes(table, rows, table.columns[rows][at], at, rows_of(case, axis), problems),
         }
         table.fail(problems)
-        spread, used = _spread(table, variable, numbers, cells, run[at], runs, at, case)
-        parts.append(spread)
-        labels |= used
-    return xr.merge(parts, join="outer", compat="no_conflicts").assign_coords(run=(SAMPLE, runs))
+        parts.append(_spread(table, variable, numbers, cells, run[at], runs, at, case))
+    merged = xr.merge(parts, join="outer", compat="no_conflicts")
+    return _in_order(merged, case).assign_coords(run=(SAMPLE, runs))
 
 
-def _check_columns(table: _Table, rows: str, variables: tuple[str, ...]) -> None:
+def _check_columns(table: LongTable, rows: str, variables: tuple[str, ...]) -> None:
     header, problems = tuple(table.columns), []
     needed = (RUN, rows, YEAR, *((VARIABLE, VALUE) if rows == NAME else ()))
     optional = (VALUE, VARIABLE, *variables) if rows == LINE else ()
@@ -301,7 +197,7 @@ def _check_columns(table: _Table, rows: str, variables: tuple[str, ...]) -> None
 
 
 def _parts(
-    table: _Table, variables: tuple[str, ...]
+    table: LongTable, variables: tuple[str, ...]
 ) -> Iterator[tuple[str, NDArray[Any], NDArray[np.intp]]]:
     """Yield each variable with its values and the rows they stand in."""
     everything = np.arange(len(table.columns[RUN]))
@@ -341,7 +237,7 @@ def _factor(column: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def _codes(
-    table: _Table,
+    table: LongTable,
     column: str,
     values: NDArray[Any],
     at: NDArray[np.intp],
@@ -366,7 +262,7 @@ def _codes(
 
 
 def _numbers(
-    table: _Table,
+    table: LongTable,
     variable: str,
     values: NDArray[Any],
     at: NDArray[np.intp],
@@ -392,11 +288,11 @@ def _numbers(
         except (TypeError, ValueError):
             problems.append(Problem(variable, "holds no numbers; accepted: numbers of at least 0"))
             return np.zeros(len(values))
-    for i in np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0))):
-        message = f"found {numbers[i]:g}; accepted: a finite number of at least 0"
-        wrong.setdefault(int(i), message)
-    for i, message in sorted(wrong.items())[:_SHOWN]:
-        problems.append(Problem(f"{table.place(at[i])}, {variable}", message))
+    for bad in np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0))):
+        message = f"found {numbers[bad]:g}; accepted: a finite number of at least 0"
+        wrong.setdefault(int(bad), message)
+    for row, message in sorted(wrong.items())[:_SHOWN]:
+        problems.append(Problem(f"{table.place(at[row])}, {variable}", message))
     if len(wrong) > _SHOWN:
         message = f"{len(wrong) - _SHOWN:,} further values are no finite numbers of at least 0"
         problems.append(Problem(variable, message))
@@ -404,7 +300,7 @@ def _numbers(
 
 
 def _spread(
-    table: _Table,
+    table: LongTable,
     variable: str,
     numbers: NDArray[np.float64],
     cells: Mapping[str, NDArray[np.intp]],
@@ -412,7 +308,7 @@ def _spread(
     runs: NDArray[Any],
     at: NDArray[np.intp],
     case: Case,
-) -> tuple[xr.Dataset, dict[str, list[str]]]:
+) -> xr.Dataset:
     """Return values on (year, row, sample); every cell that is spoken of must be in every run."""
     axes = list(cells)
     held = {axis: np.unique(codes) for axis, codes in cells.items()}
@@ -424,8 +320,8 @@ def _spread(
     labels = {axis: [names[axis][i] for i in held[axis]] for axis in axes}
 
     def named(cell: Any) -> str:
-        year, row, sample = np.unravel_index(cell, shape)
-        return f"run {runs[sample]}, {labels[axes[1]][row]}, {labels[axes[0]][year]}"
+        year, row, place = np.unravel_index(cell, shape)
+        return f"run {runs[place]}, {labels[axes[1]][row]}, {labels[axes[0]][year]}"
 
     problems = []
     if (counts > 1).any():
@@ -448,8 +344,7 @@ def _spread(
     table.fail(problems)
     array = np.empty(shape)
     array.ravel()[flat] = numbers
-    dataset = xr.Dataset({variable: ((*axes, SAMPLE), array)}, labels)
-    return dataset, labels
+    return xr.Dataset({variable: ((*axes, SAMPLE), array)}, labels)
 
 
 def _gaps(variable: str, counts: NDArray[np.intp], named: Any, axis: str) -> Problem:

@@ -219,7 +219,12 @@ def _validated(counts: ArrayLike, exposure: ArrayLike | None) -> Counts:
         )
     for name, column, wrong, accepted in (
         ("counts", values, ~np.isfinite(values) | (values < 0), "zero or more and finite"),
-        ("counts", values, np.mod(values, 1) != 0, "a whole number; amounts go to fit_severity"),
+        (
+            "counts",
+            values,
+            values != np.round(values),
+            "a whole number; amounts go to fit_severity",
+        ),
         ("exposure", over, ~np.isfinite(over) | (over <= 0), "positive and finite"),
     ):
         at = np.flatnonzero(wrong)

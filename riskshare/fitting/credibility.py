@@ -31,8 +31,8 @@ class BuhlmannStraub:
     credibility
         ``Z = w / (w + s^2 / a)``.
     credible, credible_standard_error
-        ``Z mean + (1 - Z) collective``; error ``sqrt(a (1 - Z))``, that of the collective left
-        out.
+        ``Z mean + (1 - Z) collective``, and ``sqrt(a (1 - Z) (1 + (1 - Z) / sum of Z))`` (Buhlmann
+        and Gisler 2005, 4.4): the error of a and s^2 is left out.
     """
 
     collective: float
@@ -166,8 +166,10 @@ def buhlmann_straub(values: ArrayLike, weights: ArrayLike) -> BuhlmannStraub:
     spread = float(weight @ (mean - overall) ** 2) - (mean.size - 1) * within
     unbiased = float(spread / (total - weight @ weight / total))
     between = max(unbiased, 0.0)
-    z = np.zeros(mean.size) if between == 0 else weight / (weight + within / between)
-    collective = float(overall if between == 0 else z @ mean / z.sum())
+    alike = between == 0
+    z = np.zeros(mean.size) if alike else weight / (weight + within / between)
+    collective = float(overall if alike else z @ mean / z.sum())
+    square = within / total if alike else between * (1 - z) * (1 + (1 - z) / z.sum())
     return BuhlmannStraub(
         collective=collective,
         within=within,
@@ -177,7 +179,7 @@ def buhlmann_straub(values: ArrayLike, weights: ArrayLike) -> BuhlmannStraub:
         mean=mean,
         credibility=z,
         credible=z * mean + (1 - z) * collective,
-        credible_standard_error=np.sqrt(between * (1 - z)),
+        credible_standard_error=np.sqrt(np.broadcast_to(square, mean.shape)),
     )
 
 

@@ -266,6 +266,7 @@ def fit_severity(
     >>> table.best.status
     'converged'
     """
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     claims, zeros, total = read_claims(amounts, weights, truncated_below, censored_above)
     unit = _unit(claims)
     small = claims.divided(unit)
@@ -282,7 +283,6 @@ def fit_severity(
 
 
 def _families(kinds: Sequence[str], claims: Claims) -> list[Family]:
-    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
     known = (*SIMPLE, "pareto")
     unknown = [kind for kind in kinds if kind not in known]
     if unknown or not kinds:

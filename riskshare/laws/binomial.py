@@ -22,7 +22,7 @@ from riskshare.laws.chance import (
 
 Floats = NDArray[np.float64]
 
-LOGIT_NODES = 33
+LOGIT_NODES = 129
 LOGIT_LIMIT = 8.0
 """Tables of thinning span deliveries whose logit is within 8: 0.03 % to 99.97 %."""
 

@@ -10,7 +10,8 @@ from riskshare.laws.copula import student_tables
 
 Numbers = NDArray[np.float64]
 
-_POINTS, _SHIFTS = 4096, 16
+SHIFTS = 16
+POINTS = 4096
 
 
 def lattice_scores(
@@ -18,11 +19,12 @@ def lattice_scores(
     weights: Numbers,
     correlation: Numbers,
     degrees_of_freedom: float | None = None,
+    points: int = POINTS,
 ) -> Numbers:
-    """Return scores of indices, (score, point), at 16 x 4,096 points of equal weight.
+    """Return scores of indices, (score, 16 x points), at points of equal weight.
 
-    A randomly shifted Richtmyer lattice, folded (the baker's transformation). Under a t copula the
-    mixing variable of each year is one more dimension.
+    A Richtmyer lattice under 16 random shifts, folded (the baker's transformation). Under a t
+    copula the mixing variable of each year is one more dimension.
 
     Parameters
     ----------
@@ -34,43 +36,57 @@ def lattice_scores(
         (index, index), of Gaussian innovations.
     degrees_of_freedom
         Of a t copula; None for a Gaussian one.
+    points
+        Of the lattice, before it is shifted.
     """
-    if degrees_of_freedom is not None:
-        return _student(scores, weights, correlation, degrees_of_freedom)
     made = np.array([weights[d, y] for d, y in scores]).reshape(len(scores), weights.shape[2])
     owners = [d for d, _ in scores]
-    return _root(made @ made.T * correlation[np.ix_(owners, owners)]) @ _normal(len(scores))
+    if degrees_of_freedom is None:
+        root = _root(made @ made.T * correlation[np.ix_(owners, owners)])
+        parts = [root @ drawn for drawn in _normal(len(scores), points)]
+    else:
+        parts = _student(owners, made, correlation, degrees_of_freedom, points)
+    return np.concatenate(parts, axis=1)
 
 
 def _student(
-    scores: list[tuple[int, int]], weights: Numbers, correlation: Numbers, degrees: float
-) -> Numbers:
-    owners = sorted({d for d, _ in scores})
-    made = np.array([weights[d, y] for d, y in scores]).reshape(len(scores), weights.shape[2])
+    owners: list[int], made: Numbers, correlation: Numbers, degrees: float, points: int
+) -> list[Numbers]:
+    """Return the scores under each shift: sums over years of weight times innovation."""
+    drawn = sorted(set(owners))
+    place = [drawn.index(d) for d in owners]
+    root = _root(correlation[np.ix_(drawn, drawn)])
     years = np.flatnonzero(np.any(made != 0, axis=0))
-    drawn = _normal((1 + len(owners)) * len(years)).reshape(len(years), 1 + len(owners), -1)
-    tables, grid = student_tables(degrees), np.linspace(-SCORE_LIMIT, SCORE_LIMIT, NODES)
-    root = _root(correlation[np.ix_(owners, owners)])
-    place = [owners.index(d) for d, _ in scores]
-    total = np.zeros((len(scores), drawn.shape[-1]))
-    for own, year in zip(drawn, years, strict=True):
-        x = (root @ own[1:]) * np.exp(np.interp(own[0], grid, tables.mixing[0]))
-        wallace = np.sign(x) * np.sqrt(degrees * np.log1p(x**2 / degrees))
-        wallace *= (8 * degrees + 1) / (8 * degrees + 3)
-        innovation = np.interp(wallace, grid, tables.normal[0])
-        total += made[:, year, None] * innovation[place]
-    return total
+    tables, parts = student_tables(degrees), []
+    for normal in _normal((1 + len(drawn)) * len(years), points):
+        total = np.zeros((len(owners), points))
+        for year, own in zip(years, normal.reshape(len(years), -1, points), strict=True):
+            x = (root @ own[1:]) * np.exp(_read(tables.mixing, tables.mixing_slopes, own[0]))
+            wallace = np.sign(x) * np.sqrt(degrees * np.log1p(x**2 / degrees))
+            wallace *= (8 * degrees + 1) / (8 * degrees + 3)
+            innovation = _read(tables.normal, tables.normal_slopes, wallace)
+            total += made[:, year, None] * innovation[place]
+        parts.append(total)
+    return parts
 
 
-def _normal(dimensions: int) -> Numbers:
-    """Return standard normal points, (dimension, point)."""
+def _read(values: Numbers, slopes: Numbers, score: Numbers) -> Numbers:
+    """Return a table on the even score grid at scores."""
+    place = (np.clip(score, -SCORE_LIMIT, SCORE_LIMIT) + SCORE_LIMIT) * (
+        (NODES - 1) / (2 * SCORE_LIMIT)
+    )
+    node = place.astype(np.intp)
+    return np.asarray(values[0, node] + slopes[0, node] * (place - node))
+
+
+def _normal(dimensions: int, points: int) -> list[Numbers]:
+    """Return standard normal points, (dimension, point), under each shift."""
     from scipy.special import ndtri
 
-    roots = np.sqrt(_primes()[:dimensions])
-    shifts = np.random.default_rng(20_181_101).random((_SHIFTS, dimensions, 1))
-    points = (np.arange(_POINTS) * roots[:, None] + shifts) % 1
-    tent = np.abs(2 * points - 1).transpose(1, 0, 2).reshape(dimensions, -1)
-    return np.asarray(ndtri(np.clip(tent, 1e-16, 1 - 1e-16)))
+    steps = np.arange(points) * np.sqrt(_primes()[:dimensions])[:, None]
+    shifts = np.random.default_rng(20_181_101).random((SHIFTS, dimensions, 1))
+    folded = (np.abs(2 * ((steps + shift) % 1) - 1) for shift in shifts)
+    return [np.asarray(ndtri(np.clip(point, 1e-16, 1 - 1e-16))) for point in folded]
 
 
 @cache

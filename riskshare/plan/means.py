@@ -1,6 +1,6 @@
 """Means of activity: expectations of products of correlated indices."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -13,9 +13,12 @@ from riskshare.laws.indices import IndexMap
 from riskshare.laws.moments import mean_of_product
 from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.plan.common import correlation_matrix, delayed_size, law_of, year_bounds
-from riskshare.plan.lattice import lattice_scores
+from riskshare.plan.lattice import POINTS, SHIFTS, lattice_scores
 
 Numbers = NDArray[np.float64]
+
+_KEPT = 4
+"""Sets of indices whose values on a lattice are kept: lines that follow one another share them."""
 
 
 @cache
@@ -40,7 +43,7 @@ class Means:
         self.acts = [driver.acts_on == "activity" for driver in case.drivers]
         self.case, self.loadings, self.exposure, self.size = case, loadings, exposure, size
         self.known: dict[Any, float] = {}
-        self.points: dict[tuple[int, tuple[int, ...]], dict[int, Numbers]] = {}
+        self.points: dict[tuple[int, tuple[int, ...], int], dict[int, Numbers]] = {}
         self.degrees = case.dependence.degrees_of_freedom
         self.certain = [index.certain for index in indices]
 
@@ -108,30 +111,40 @@ class Means:
         powers = self._powers(row, members=True)
         needed = [*powers, *(self._delivery(c) for c in moving)]
         needed += [d for c in moving if (d := self._delay(c)) is not None]
-        index = self._lattice_indices(year, tuple(dict.fromkeys(needed)))
         members = [d for d in powers if self.names[d].startswith("members[")]
-        volume = before * np.prod([index[d] for d in members], axis=0)
         start, end = year_bounds(self.case)
-        for c in moving:
-            late = self._delay(c)
-            size = self.size[year, c]
-            if late is not None:
-                size = delayed_size(self.size[:, c], start, end, year, index[late])
-            volume = volume + moved[c] * size * index[self._delivery(c)]
-        factor = [index[d] ** power for d, power in powers.items() if d not in members]
-        return float(np.mean(np.maximum(volume, 0) * np.prod(factor, axis=0)))
 
-    def _lattice_indices(self, year: int, needed: tuple[int, ...]) -> dict[int, Numbers]:
+        def value(index: dict[int, Numbers]) -> Numbers:
+            volume = before * np.prod([index[d] for d in members], axis=0)
+            for c in moving:
+                late = self._delay(c)
+                size = self.size[year, c]
+                if late is not None:
+                    size = delayed_size(self.size[:, c], start, end, year, index[late])
+                volume = volume + moved[c] * size * index[self._delivery(c)]
+            factor = [index[d] ** power for d, power in powers.items() if d not in members]
+            return np.asarray(np.maximum(volume, 0) * np.prod(factor, axis=0))
+
+        if self.degrees is not None:
+            return self._averaged(year, {**dict.fromkeys(needed, 1.0), **powers}, value)
+        return float(np.mean(value(self._lattice_indices(year, tuple(dict.fromkeys(needed))))))
+
+    def _lattice_indices(
+        self, year: int, needed: tuple[int, ...], points: int = POINTS
+    ) -> dict[int, Numbers]:
         """Return values of indices at the points of a lattice."""
-        if (year, needed) not in self.points:
+        key = (year, needed, points)
+        if key not in self.points:
             scores = self._scores(year, needed)
-            normal = lattice_scores(scores, self.weights, self.correlation, self.degrees)
+            normal = lattice_scores(scores, self.weights, self.correlation, self.degrees, points)
             index: dict[int, Numbers] = {}
             for (d, _), score in zip(scores, normal, strict=True):
                 step = self.maps[d].at(score)
                 index[d] = index[d] * step if d in index else step
-            self.points = {(year, needed): index}  # lines that follow one another need the same
-        return self.points[year, needed]
+            while len(self.points) >= _KEPT:
+                self.points.pop(next(iter(self.points)))
+            self.points[key] = index
+        return self.points[key]
 
     def _scores(self, year: int, indices: Iterable[int]) -> list[tuple[int, int]]:
         """Return (index, year) of the scores that make indices in a year: every step of a walk."""
@@ -165,8 +178,11 @@ class Means:
         return self.known[key]
 
     def _product_mean(self, year: int, powers: dict[int, float]) -> float:
+        def product(index: dict[int, Numbers]) -> Numbers:
+            return np.asarray(np.prod([index[d] ** p for d, p in powers.items()], axis=0))
+
         if self.degrees is not None and sum(not self.certain[d] for d in powers) > 1:
-            return self._student_mean(year, powers)
+            return self._averaged(year, powers, product)
         scores = self._scores(year, powers)
         maps = [self.maps[d] for d, _ in scores]
         covariance = self._covariance(scores)
@@ -182,22 +198,35 @@ class Means:
         if np.array_equal(covariance, np.diag(np.diag(covariance))):
             found = (m.power_mean(powers[d]) for m, (d, _) in zip(maps, scores, strict=True))
             return float(np.prod(list(found)))
-        index = self._lattice_indices(year, tuple(powers))
-        return float(np.mean(np.prod([index[d] ** p for d, p in powers.items()], axis=0)))
+        return self._averaged(year, powers, product)
 
-    def _student_mean(self, year: int, powers: dict[int, float]) -> float:
-        """Mean of a product under a t copula: indices that share a chi2 are never independent.
+    def _averaged(
+        self,
+        year: int,
+        powers: dict[int, float],
+        value: Callable[[dict[int, Numbers]], Numbers],
+    ) -> float:
+        """Mean of a value of indices under a t copula, by a lattice rule.
 
-        By a lattice rule, with the mean of each index alone, which is known, as control.
+        Indices that share a chi2 are never independent, and correlated ones with tables have no
+        closed form. The means of each index alone to its power are known, and serve as controls. The lattice is
+        refined eightfold where its standard error, over the shifts, is above 2e-5.
         """
-        index = self._lattice_indices(year, tuple(powers))
-        alone = np.array([index[d] ** p for d, p in powers.items()])
         steps = [year + 1 if self.processes[d] == "random-walk" else 1 for d in powers]
-        known = [self.maps[d].power_mean(p) ** n for (d, p), n in zip(powers.items(), steps, strict=True)]
-        product = np.prod(alone, axis=0)
-        centred = (alone - alone.mean(axis=1, keepdims=True)).T
-        slope = np.linalg.lstsq(centred, product - product.mean(), rcond=None)[0]
-        return float(product.mean() - slope @ (alone.mean(axis=1) - known))
+        known = [
+            self.maps[d].power_mean(p) ** n for (d, p), n in zip(powers.items(), steps, strict=True)
+        ]
+        for points in (POINTS, 8 * POINTS):
+            index = self._lattice_indices(year, tuple(powers), points)
+            values = value(index)
+            alone = np.array([index[d] ** p for d, p in powers.items()])
+            centred = (alone - alone.mean(axis=1, keepdims=True)).T
+            slope = np.linalg.lstsq(centred, values - values.mean(), rcond=None)[0]
+            controlled = values - slope @ (alone - np.array(known)[:, None])
+            each = controlled.reshape(SHIFTS, -1).mean(axis=1)
+            if each.std() <= 2e-5 * abs(each.mean()) * np.sqrt(SHIFTS):
+                break
+        return float(each.mean())
 
     def _mean_size(self, year: int, change: int) -> float:
         """Mean of a change's size in a year, over the law of its delay."""

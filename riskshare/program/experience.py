@@ -307,7 +307,9 @@ def _with_noise(
         parts.append(middle * factors(numbers.factor, at, wide))
     if noise.lognormal:
         middle, at, wide = part(second, None)
-        sigma = numbers.sigma if wide is None else numbers.sigma * wide
+        sigma = numbers.sigma
+        if wide is not None:  # it is the coefficient of variation that is multiplied
+            sigma = jnp.sqrt(jnp.log1p(jnp.expm1(sigma**2) * wide**2))
         parts.append(middle * jnp.exp(sigma * at - sigma**2 / 2))
     noisy = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
     if noise.zeroed:

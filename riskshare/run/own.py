@@ -40,7 +40,7 @@ class OwnDraws:
     runs: NDArray[Any]
     """Label of each run."""
     repeats: int
-    attrs: Mapping[str, Any]
+    attrs: dict[str, Any]
     """What a result says of them."""
 
     @property
@@ -196,8 +196,8 @@ def _check_indices(
     volumes = [arrays[name] for name in ("activity", "case_mix") if name in arrays]
     if not volumes:
         return
-    there = np.any([~np.isnan(array).any(-1) for array in volumes], axis=0)
-    absent = np.ones((bound.structure.years, len(case.indices())), bool)
+    there: Any = np.any([~np.isnan(array).any(-1) for array in volumes], axis=0)
+    absent: Any = np.ones((bound.structure.years, len(case.indices())), bool)
     if index is not None:
         absent = np.isnan(index).any(-1)
     problems = []

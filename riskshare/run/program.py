@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.program.block import pseudo_chunk, settle_block, sobol_chunk
@@ -237,7 +236,7 @@ class Program:
             return leaves_at(reader, self.case, self._bound, numbers)
 
         numbers = cast(self._bound.numbers, np.float32)
-        vector = jax.ShapeDtypeStruct((max(len(paths), 1),), np.float32)
+        vector = np.zeros(max(len(paths), 1), np.float32)
         jax.eval_shape(trace, vector, numbers)
         return reader.read
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from riskshare.bind import Bound
-from riskshare.bind.leaves import WHOLE_BELOW, CountTable
+from riskshare.bind.leaves import WHOLE_BELOW
 from riskshare.case import Case
 from riskshare.errors import ExperienceError, Problem
-from riskshare.laws.chance import NO_SPREAD, count_table
+from riskshare.laws.chance import NO_SPREAD, CountTable, count_table
 from riskshare.run.own import OwnDraws
 
 WIDEST = 20.0

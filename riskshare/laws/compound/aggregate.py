@@ -114,11 +114,11 @@ class Aggregate:
         """
         asked = np.asarray(level, np.float64)
         if np.any((asked < 0) | (asked > 1) | np.isnan(asked)):
-            raise ValueError(f"level is {level}; it must lie from 0 to 1")
+            raise ValueError(f"level is {asked}; it must lie from 0 to 1")
         top = self._cumulative[-1]
         if np.any(asked > top):
             raise ValueError(
-                f"level is {level}; the grid ends at {self.grid[-1]:g} and holds levels up to "
+                f"level is {asked}; the grid ends at {self.grid[-1]:g} and holds levels up to "
                 f"{top:.9g}: ask for more points, or a larger step"
             )
         return self._inverse(asked, self._cumulative, self.highest)
@@ -140,7 +140,7 @@ class Aggregate:
         end = self.grid[-1]
         if self.error.beyond > 1e-9 and np.any((at > end) & np.isfinite(at)):
             raise ValueError(
-                f"limit is {limit}, above the grid's end of {end:g}: ask for more points, or a "
+                f"limit is {at}, above the grid's end of {end:g}: ask for more points, or a "
                 "larger step"
             )
         held = np.interp(at, self.grid, self._limited)
@@ -158,7 +158,7 @@ class Aggregate:
         """
         chosen = np.asarray(level, np.float64)
         if np.any(chosen >= 1):
-            raise ValueError(f"level is {level}; a tail mean needs one below 1")
+            raise ValueError(f"level is {chosen}; a tail mean needs one below 1")
         at = self.quantile(chosen)
         return np.asarray(at + self.stop_loss_premium(at) / (1 - chosen))
 

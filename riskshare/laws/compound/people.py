@@ -6,27 +6,25 @@ exact (`members_aggregate`), and so is a sample of it (`simulate_people`): the s
 """
 
 from collections.abc import Sized
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from math import ceil, inf
+from math import inf
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from riskshare.laws.compound.aggregate import Aggregate
+from riskshare.laws.compound.annual import AnnualCost
 from riskshare.laws.compound.frequency import (
     AbstractFrequency,
     Binomial,
-    Complexes,
     Floats,
     NegativeBinomial,
     Poisson,
 )
-from riskshare.laws.compound.grid import Spectrum, invert
+from riskshare.laws.compound.portfolio import Group
 from riskshare.laws.compound.quadrature import condensed
-from riskshare.laws.compound.severity import Layer, Masses, Severity
-from riskshare.laws.compound.total import Group, total
+from riskshare.laws.compound.severity import Layer, Severity
+from riskshare.laws.compound.total import total
 from riskshare.laws.marginal import AbstractLaw
 
 MOST_SCALES = 512
@@ -39,7 +37,6 @@ MOST_LAYERED = 256
 """Most different members in one list with several claims each and a layer: a grid for each."""
 
 _BATCH = 2_000_000
-_OWN = 2**13
 
 T = TypeVar("T", bound=Sized)
 
@@ -122,96 +119,6 @@ def _refuse(name: str, values: Floats, accepted: ArrayLike, words: str) -> None:
         raise ValueError(f"{name}[{wrong[0]}] is {values[wrong[0]]}; it must be {words}")
 
 
-@dataclass(frozen=True)
-class AnnualCost:
-    """One person's cost of a year in a layer: ``min((sum of claims - attachment)+, limit)``.
-
-    The law of the sum is rounded in three ways, and the layer then applied to its nodes, so that
-    the roundings down and up still enclose the truth.
-    """
-
-    frequency: AbstractFrequency
-    claim: Layer
-    attachment: float
-    limit: float
-
-    @cached_property
-    def _moments(self) -> tuple[float, float]:
-        """Return E[Y] and E[Y^2] of Y = (M - a)+, M = min(S, a + limit)."""
-        a = self.attachment
-        mean, square = self._capped(a + self.limit)
-        below, below_square = self._capped(a)
-        excess = mean - below
-        return excess, max(square - below_square - 2 * a * excess, 0.0)
-
-    def _capped(self, at: float) -> tuple[float, float]:
-        """Return E[min(S, at)] and E[min(S, at)^2], S the sum of claims."""
-        if at == 0:
-            return 0.0, 0.0
-        if at == inf:
-            number, spread = self.frequency.expectation(), self.frequency.variance()
-            mean, square = self.claim.expectation(), self.claim.second_moment(1.0, _OWN)
-            return number * mean, number * (square - mean**2) + (spread + number**2) * mean**2
-        step = at / _OWN
-        masses = _claim_masses(self.claim, step, _OWN).preserving
-        probabilities = self._total(masses, _OWN)
-        less = at - step * np.arange(_OWN)
-        # Shortfalls below the cap need no mass above it.
-        mean = at - float(probabilities @ less)
-        return mean, at**2 - float(probabilities @ (2 * at * less - less**2))
-
-    def expectation(self) -> float:
-        """Return the mean."""
-        return self._moments[0]
-
-    def second_moment(self, step: float, panels: int) -> float:
-        """Return the mean square, from a grid of the person's own whatever the step."""
-        return self._moments[1]
-
-    def masses(self, step: float, points: int) -> Masses:
-        """Return the probabilities at 0, step, ..., points x step, rounded in three ways."""
-        limit = min(self.limit, points * step)
-        # What the layer cuts off need not be on the person's grid.
-        longer = _fast(ceil((self.attachment + limit) / step) + 1)
-        amounts = _claim_masses(self.claim, step, longer)
-        layered = np.clip(step * np.arange(longer) - self.attachment, 0.0, limit)
-        place = np.append(layered, limit) / step
-        below = np.floor(place + 1e-9).astype(np.int64)
-        above = np.ceil(place - 1e-9).astype(np.int64)
-        share = np.clip(place - below, 0, 1)
-        central, down, up = (self._whole(kind, longer) for kind in amounts)
-        low, high = (np.bincount(below, w, points + 1) for w in (central * (1 - share), down))
-        return Masses(
-            preserving=low + np.bincount(above, central * share, points + 1),
-            down=high,
-            up=np.bincount(above, up, points + 1),
-        )
-
-    def _whole(self, masses: Floats, points: int) -> Floats:
-        """Return the sum's probabilities and, at the end, that of all above them."""
-        inside = self._total(masses, points)
-        return np.append(inside, max(1 - inside.sum(), 0.0))
-
-    def _total(self, masses: Floats, points: int) -> Floats:
-        def generating(spectrum: Spectrum) -> Complexes:
-            return self.frequency.generating(spectrum(masses))
-
-        steps = self.frequency.expectation() * float(np.arange(float(len(masses))) @ masses)
-        return invert(generating, steps, points).probabilities
-
-
-def _fast(points: int) -> int:
-    """Return a length no shorter that transforms fast: five to eight times a power of two."""
-    power = 2 ** max(int(np.ceil(np.log2(points))) - 3, 0)
-    return -(-points // power) * power
-
-
-@lru_cache(maxsize=4)
-def _claim_masses(claim: Layer, step: float, points: int) -> Masses:
-    """Return what members who differ in their number of claims alone have in common."""
-    return claim.masses(step, points)
-
-
 def members_aggregate(
     members: Members,
     severity: Severity,
@@ -257,18 +164,19 @@ def _plain(members: Members, severity: Severity, attachment: float, limit: float
     for scale in _few("scales", np.unique(members.scale), MOST_SCALES).tolist():
         amount = Layer(severity, attachment, limit, scale)
         held = members.claims[(members.scale == scale) & (members.claims > 0)]
-        values, weights = np.unique(held, return_counts=True)
-        if not len(values):
+        if not len(held):
             continue
+        values, number = np.unique(held, return_counts=True)
+        weights = number.astype(np.float64)
         if not members.at_most_one and not members.overdispersion:
             # Poisson members of one scale are one Poisson.
             values, weights = np.array([held.sum()]), np.ones(1)
         else:
             singular = 0.5 if members.at_most_one else -0.5 / members.overdispersion
-            values, weights = condensed(values, weights.astype(np.float64), singular)
+            values, weights = condensed(values, weights, singular)
         groups += [
-            Group(amount, members.frequency(claims), number)
-            for claims, number in zip(values.tolist(), weights.tolist(), strict=True)
+            Group(amount, members.frequency(claims), weight)
+            for claims, weight in zip(values.tolist(), weights.tolist(), strict=True)
         ]
     return _few("pairs of claims and scale", groups, MOST_GROUPS)
 

@@ -173,7 +173,7 @@ class Layer:
 
     def masses(self, step: float, points: int) -> Masses:
         """Return the probabilities of Y on the grid, rounded in three ways."""
-        nodes = step * np.arange(points + 1)
+        nodes = np.asarray(step * np.arange(points + 1), np.float64)
         reaching, exceeding = self.reaching(nodes, step), self.exceeding(nodes, step)
         area = np.diff(self.limited_mean(nodes)) / step
         # Differences of limited means lose the far tail; the survival function brackets them.
@@ -186,9 +186,12 @@ class Layer:
         )
 
 
-def _limited_square(limited_mean: Callable[[Floats], Floats], limit: float, step: float, panels: int) -> float:
+def _limited_square(
+    limited_mean: Callable[[Floats], Floats], limit: float, step: float, panels: int
+) -> float:
     """Return E[min(Y, limit)^2] from a limited mean."""
-    cells = max(round(limit / step), 1)
+    cells = round(limit / step)
+    cells = cells if 1 <= cells <= panels else 1
     per_cell = 2 * max(panels // (2 * cells), 1)
     nodes = np.linspace(0.0, limit, cells * per_cell + 1)
     values = limited_mean(nodes)

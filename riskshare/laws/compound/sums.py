@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from riskshare.laws.chance import COUNT_NODES, MEAN_NODES, SCORE_LIMIT
 from riskshare.laws.compound.frequency import Floats
+from riskshare.laws.compound.portfolio import doubled
 from riskshare.laws.compound.severity import Layer
-from riskshare.laws.compound.total import doubled
 from riskshare.laws.marginal import AbstractLaw
 
 _POINTS = 2**17
 _FAR = 1e-13
+_LARGE = 4096
 
 
 class SumTable(NamedTuple):
@@ -148,7 +149,9 @@ def sum_table(
     return SumTable(*(_read_only(array) for array in arrays))
 
 
-def standard_sum_quantile(severity: Truncated | AbstractLaw, counts: Floats, scores: Floats) -> Floats:
+def standard_sum_quantile(
+    severity: Truncated | AbstractLaw, counts: Floats, scores: Floats
+) -> Floats:
     """Return W(n, z): the quantile at Phi(z) of (S_n - n m) / (sqrt(n) s).
 
     For whole n the law of S_n is the n-th power of the transform of one amount, rounded to a grid
@@ -196,6 +199,7 @@ class _Amount:
             self._top *= 1.25
         self._step = self._top / _POINTS
         self._masses = self._layer.masses(self._step, _POINTS).preserving
+        self._expansion: tuple[Floats, Floats] | None = None
 
     def quantile(self, n: int, scores: Floats) -> Floats:
         """Return the standardised quantile of the sum of n."""
@@ -203,6 +207,8 @@ class _Amount:
             return np.zeros_like(scores)
         if n == 1:
             return np.asarray((self._law.at(scores) - self.mean) / self.spread)
+        if n > _LARGE:
+            return self._large(n, scores)
         low, high = self._window(n)
         masses, step = self._masses, self._step
         while step * _POINTS < high - low:
@@ -214,6 +220,19 @@ class _Amount:
         values = (first + np.arange(_POINTS) - n * mean) / (sqrt(n) * spread)
         reached, kept = _scores(probabilities)
         return np.interp(scores, reached, values[kept])
+
+    def _large(self, n: int, scores: Floats) -> Floats:
+        """Return z + a / sqrt(n) + b / n, a and b from two smaller numbers (Cornish and Fisher).
+
+        The n-th power of a transform multiplies its rounding by n, which spoils far tails in time.
+        """
+        if not self._expansion:
+            z = np.asarray(scores, np.float64)
+            few, many = (self.quantile(k, z) - z for k in (_LARGE // 4, _LARGE))
+            first = sqrt(_LARGE) * (2 * many - few / 2)
+            self._expansion = first, _LARGE * many - sqrt(_LARGE) * first
+        first, second = self._expansion
+        return np.asarray(scores + first / sqrt(n) + second / n)
 
     def _window(self, n: int) -> tuple[float, float]:
         """Return bounds outside which the sum hardly lies: 1e-12.

@@ -10,7 +10,7 @@ import numpy as np
 from riskshare.laws.indices import Z90
 from riskshare.laws.marginal.base import AbstractLaw, Floats, law
 from riskshare.laws.marginal.smooth import Lognormal, Normal
-from riskshare.laws.marginal.special import LEAST, beta_quantile
+from riskshare.laws.marginal.special import LEAST, beta_quantile, either
 from riskshare.parameters import Given, Parameter
 
 
@@ -148,8 +148,12 @@ class Pert(AbstractLaw):
         a, b = self._beta
         width = self.high - self.low
         tail = np.maximum(ndtr(-np.abs(z)), LEAST)
-        rising = self.low + width * beta_quantile(a, b, tail)
-        return np.asarray(np.where(z <= 0, rising, self.high - width * beta_quantile(b, a, tail)))
+        return either(
+            np.asarray(z <= 0),
+            lambda p: self.low + width * beta_quantile(a, b, p),
+            lambda p: self.high - width * beta_quantile(b, a, p),
+            tail,
+        )
 
     def distribution(self, value: Floats) -> Floats:
         """Return I_u(a, b)."""

@@ -11,7 +11,7 @@ import numpy as np
 from riskshare.laws.marginal.base import AbstractLaw, Atom, Floats, law
 from riskshare.laws.marginal.numerics import REACH, integral_to, invert
 from riskshare.laws.marginal.points import SUM_TOLERANCE
-from riskshare.laws.marginal.special import held, score_of
+from riskshare.laws.marginal.special import either, held, score_of
 from riskshare.parameters import Declared, Given, Parameter
 
 
@@ -253,19 +253,25 @@ class Spliced(AbstractLaw):
 
     def at(self, score: Floats) -> Floats:
         """Return the body's quantile at F F_body(t) / (1 - s), or the tail's at S / s."""
+        z = np.asarray(score, np.float64)
+        share = self._split[2]
+        return either(
+            np.asarray(z <= self._edge),
+            self._body_at,
+            lambda z: self.tail.at(_upper_part(z, share)),
+            z,
+        )
+
+    def _body_at(self, z: Floats) -> Floats:
         from scipy.special import ndtr
 
-        z = np.asarray(score, np.float64)
         below, above, share = self._split
-        if self.tail_share is None:
-            inner = z
-        else:
+        if self.tail_share is not None:
             ratio = below / (1 - share)
             # S of the body is 1 - F ratio, written so that small S keeps its digits.
             rest = np.maximum(above - share + ndtr(-z) * below, 0.0) / (1 - share)
-            inner = np.clip(score_of(ndtr(z) * ratio, rest), -REACH, REACH)
-        low = np.minimum(self.body.at(np.minimum(inner, self._inner_edge)), self.threshold)
-        return np.asarray(np.where(z <= self._edge, low, self.tail.at(_upper_part(z, share))))
+            z = np.clip(score_of(ndtr(z) * ratio, rest), -REACH, REACH)
+        return np.minimum(self.body.at(np.minimum(z, self._inner_edge)), self.threshold)
 
     @cached_property
     def _inner_edge(self) -> float:
@@ -386,10 +392,17 @@ class Shock(AbstractLaw):
     def at(self, score: Floats) -> Floats:
         """Return calm, and beyond the jump the effect's quantile at S / p, or F / p below it."""
         z = np.asarray(score, np.float64)
-        edge, p = self._edge, float(self.probability)
-        if self._rises:
-            return np.asarray(np.where(z <= edge, self.calm, self.effect.at(_upper_part(z, p))))
-        return np.asarray(np.where(z > edge, self.calm, self.effect.at(-_upper_part(-z, p))))
+        p = float(self.probability)
+
+        def calm(z: Floats) -> Floats:
+            return np.full_like(z, self.calm)
+
+        def effect(z: Floats) -> Floats:
+            side = 1.0 if self._rises else -1.0
+            return self.effect.at(side * _upper_part(side * z, p))
+
+        low, high = (calm, effect) if self._rises else (effect, calm)
+        return either(np.asarray(z <= self._edge), low, high, z)
 
     def distribution(self, value: Floats) -> Floats:
         """Return p F_effect, and 1 - p more from calm on."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from riskshare.laws.marginal.base import AbstractLaw, Floats, law
 from riskshare.laws.marginal.special import (
+    gamma_below,
     gamma_power_cv,
     gamma_power_quantile,
     gamma_tails,
@@ -271,9 +272,13 @@ class GeneralisedGamma(AbstractLaw):
     def _scale(self) -> float:
         return float(self.mean) * exp(-log_gamma_ratio(self.shape, 1 / self.power))
 
+    def _log_scaled(self, value: Floats) -> Floats:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.maximum(value, 0.0) / self._scale) * self.power)
+
     def _scaled(self, value: Floats) -> Floats:
         with np.errstate(over="ignore"):
-            return np.asarray((np.maximum(value, 0.0) / self._scale) ** self.power)
+            return np.asarray(np.exp(self._log_scaled(value)))
 
     def at(self, score: Floats) -> Floats:
         """Return scale P^-1(shape, Phi(score))^(1 / power)."""
@@ -283,9 +288,7 @@ class GeneralisedGamma(AbstractLaw):
 
     def distribution(self, value: Floats) -> Floats:
         """Return P(shape, u)."""
-        from scipy.special import gammainc
-
-        return np.asarray(gammainc(self.shape, self._scaled(value)))
+        return gamma_below(self.shape, self._log_scaled(value))
 
     def survival(self, value: Floats) -> Floats:
         """Return 1 - P(shape, u)."""

@@ -1,5 +1,6 @@
 """Functions of the laws that scipy lacks, or answers without the precision that tails need."""
 
+from collections.abc import Callable
 from math import expm1, log, log1p
 
 import numpy as np
@@ -35,6 +36,20 @@ def held(limit: Floats, survival: Floats | float) -> Floats:
     """Return limit x survival: nothing where nothing is left, at an infinite limit too."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(np.asarray(survival) > 0, limit * survival, 0.0))
+
+
+def either(
+    where: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]",
+    one: Callable[[Floats], Floats],
+    other: Callable[[Floats], Floats],
+    argument: Floats,
+) -> Floats:
+    """Return one(argument) where it is asked for and other(argument) elsewhere, each once."""
+    x = np.asarray(argument, np.float64)
+    found = np.empty_like(x)
+    found[where] = one(x[where])
+    found[~where] = other(x[~where])
+    return found
 
 
 def score_of(below: Floats | float, above: Floats | float) -> Floats:
@@ -89,6 +104,16 @@ def gamma_tails(a: float, x: Floats) -> tuple[Floats, Floats]:
     )
 
 
+def gamma_below(a: float, log_x: Floats) -> Floats:
+    """Return P(G <= x) of a gamma law with shape a from log x, which may be below any float."""
+    from scipy.special import gammainc, gammaln
+
+    tiny = log_x < -600
+    with np.errstate(under="ignore", over="ignore"):
+        leading = np.exp(a * np.where(tiny, log_x, 0.0) - gammaln(a + 1))
+        return np.asarray(np.where(tiny, leading, gammainc(a, np.exp(log_x))))
+
+
 def _gamma_expansion(a: float, z: Floats) -> Floats:
     """Return the gamma quantile over its mean in powers of a^(-1/2) (Cornish and Fisher 1960).
 
@@ -114,7 +139,9 @@ def gamma_power_quantile(a: float, m: float, score: Floats) -> Floats:
         return _gamma_expansion(a, np.clip(z, -_FARTHEST, _FARTHEST)) ** m * a**m
     tail = np.maximum(ndtr(-np.abs(z)), LEAST)
     with np.errstate(under="ignore", over="ignore"):
-        g = np.where(z <= 0, gammaincinv(a, tail), gammainccinv(a, tail))
+        g = either(
+            np.asarray(z <= 0), lambda p: gammaincinv(a, p), lambda p: gammainccinv(a, p), tail
+        )
         leading = np.exp(np.minimum((log_ndtr(z) + gammaln(a + 1)) / a, 0) * m)
         return np.asarray(np.where(g < 1e-280, leading, g**m))
 

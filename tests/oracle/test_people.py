@@ -1,0 +1,159 @@
+"""People of a line: frequency and severity, person by person where protection looks at them."""
+
+import numpy as np
+import pytest
+import scipy.stats as st
+from builders import PAYER, case, line
+from judging import assert_chance, assert_mean, assert_variance
+
+import riskshare as rs
+from riskshare.bind import bind
+from riskshare.laws import Gamma, Lognormal, Pareto, Pert
+from riskshare.program.block import count_traces
+
+SAMPLES = 65_536
+CV, COST = 3.0, 2000.0
+SIGMA = np.sqrt(np.log(1 + CV**2))
+SEVERITY = st.lognorm(SIGMA, scale=COST * np.exp(-(SIGMA**2) / 2))
+
+
+def protected(number, attachment, noise=None, **fields):
+    """People of lognormal cost; the outside takes over what is above the attachment."""
+    noise = rs.Noise(law="poisson") if noise is None else noise
+    people = rs.People(law=Lognormal(cv=CV))
+    of = line(baseline=number, unit_cost=COST, price=COST, noise=noise, people=people)
+    cover = rs.StopLoss(from_="external", to=PAYER, attachment=attachment, coinsurance=1.0)
+    return case([of], [rs.CostReimbursement(), cover], **fields)
+
+
+def limited_moments(attachment):
+    """First two moments of a person's cost above an attachment, by quadrature of the tail."""
+    x = np.exp(np.linspace(np.log(attachment), np.log(1e9), 200_001))
+    tail = SEVERITY.sf(x)
+    return np.trapezoid(tail, x), np.trapezoid(2 * (x - attachment) * tail, x)
+
+
+@pytest.mark.parametrize(("number", "attachment"), [(20, 20_000.0), (200, 20_000.0), (3000, 6e4)])
+def test_the_total_and_the_layer_have_the_moments_of_their_compound_laws(number, attachment):
+    outcomes = rs.simulate(protected(number, attachment), samples=SAMPLES, seed=1)
+    cost = outcomes.line_cost.values.ravel()
+    ceded = outcomes.posting.sel(term="c.stop-loss", partner=PAYER).values.ravel()
+    first, second = limited_moments(attachment)
+    assert_mean(cost, number * COST)
+    assert_variance(cost, number * COST**2 * (1 + CV**2))
+    assert_mean(ceded, number * first)
+    assert_mean(ceded**2, number * second + (number * first) ** 2)
+    # Poisson: nobody above with probability exp(-n S(a)), exactly
+    assert_chance(ceded == 0, np.exp(-number * SEVERITY.sf(attachment)))
+    # Cov(total, layer) = n E[X (X - a)+] = n (E[(X - a)+^2] + a E[(X - a)+])
+    joint = number * (second + attachment * first) + number**2 * COST * first
+    assert_mean(cost * ceded, joint)
+
+
+def test_over_dispersed_numbers_of_people():
+    noise = rs.Noise(law="negative-binomial", overdispersion=0.1)
+    cost = rs.simulate(protected(200, 2e4, noise), samples=SAMPLES, seed=1).line_cost
+    count = 200 + 0.1 * 200**2
+    assert_variance(cost, 200 * COST**2 * CV**2 + count * COST**2, bias=0)
+
+
+def test_quantiles_agree_with_people_drawn_one_by_one():
+    cost = rs.simulate(protected(200, 2e4), samples=SAMPLES, seed=1).line_cost.values.ravel()
+    generator = np.random.default_rng(7)
+    counts = generator.poisson(200, 60_000)
+    amounts = SEVERITY.rvs(counts.sum(), random_state=generator)
+    total = np.bincount(np.repeat(np.arange(60_000), counts), amounts, 60_000)
+    for level in (0.05, 0.5, 0.95, 0.99):
+        at = np.quantile(total, level)
+        error = np.sqrt(level * (1 - level) / 60_000)
+        assert_chance(cost <= at, level, bias=4 * error)
+
+
+def test_without_protection_the_total_is_one_number_of_its_compound_law():
+    people = rs.People(law=Gamma(cv=2.0))
+    noise = rs.Noise(law="poisson")
+    of = case([line(baseline=30, unit_cost=COST, noise=noise, people=people)])
+    assert bind(of).structure.slots == (0,)
+    cost = rs.simulate(of, samples=SAMPLES, seed=2).line_cost.values.ravel()
+    # given n, the sum of gammas is a gamma: the distribution function is a Poisson mixture
+    n = np.arange(1, 120)
+    weight = st.poisson(30).pmf(n)
+    for x in (20_000.0, 60_000.0, 120_000.0):
+        inner = st.gamma(n * 0.25, scale=COST * 4).cdf(x)
+        expected = weight @ inner + st.poisson(30).pmf(0)
+        assert_chance(cost <= x, expected, bias=3e-4)
+
+
+def test_prices_move_people_across_an_attachment():
+    price = rs.Driver(name="pay", acts_on="unit_cost", law="lognormal", sd=0.2, centre="mean")
+    people = rs.People(law=Lognormal(cv=CV))
+    noise = rs.Noise(law="poisson")
+    of = case(
+        [line(baseline=200, unit_cost=COST, loadings={"pay": 1.0}, noise=noise, people=people)],
+        [
+            rs.CostReimbursement(),
+            rs.StopLoss(from_="external", to=PAYER, attachment=2e4, coinsurance=1.0),
+        ],
+        drivers=[price],
+    )
+    outcomes = rs.simulate(of, samples=SAMPLES, seed=1)
+    ceded = outcomes.posting.sel(term="c.stop-loss", partner=PAYER)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    k = np.exp(0.2 * nodes - 0.02)
+    layer = np.array([scale * limited_moments(2e4 / scale)[0] for scale in k])
+    assert_mean(ceded, 200 * (weights @ layer) / weights.sum())
+
+
+def test_what_is_drawn_settles_to_what_is_simulated():
+    of = protected(200, 2e4)
+    draws = rs.draw(of, samples=4096, seed=3)
+    assert set(draws.person_line.values) == {"spells"}
+    simulated, settled = rs.simulate(of, samples=4096, seed=3), rs.settle(of, draws)
+    np.testing.assert_allclose(simulated.position, settled.position, rtol=1e-6, atol=1)
+
+
+def test_a_pool_truncates_people_who_are_drawn():
+    people = rs.People(law=Lognormal(cv=CV))
+    noise = rs.Noise(law="poisson")
+    pool = rs.Pool(
+        budget="b",
+        cost_of=["spells"],
+        holder=PAYER,
+        key="fixed",
+        share={"provider": 1.0},
+        truncation=rs.Truncation(at=2e4, benchmark="truncated"),
+    )
+    budget = rs.Budget(name="b", base=400_000.0)
+    of = case(
+        [line(baseline=200, unit_cost=COST, noise=noise, people=people)],
+        [rs.CostReimbursement(), pool],
+        budgets=[budget],
+    )
+    posted = rs.simulate(of, samples=SAMPLES, seed=1).posting.sel(term="c.pool", partner="provider")
+    kept = 200 * (COST - limited_moments(2e4)[0])
+    assert_mean(posted, 400_000 - kept)
+
+
+def test_numbers_of_people_never_recompile():
+    rs.simulate(protected(200, 2e4), samples=4096)
+    with count_traces() as traced:
+        rs.simulate(protected(201, 2.01e4), samples=4096)
+    assert traced == []
+
+
+def test_what_cannot_be_is_refused_with_its_path():
+    people = rs.People(law=Lognormal(cv=CV))
+    with pytest.raises(rs.CaseError, match=r"lines.spells.people: counts people one by one"):
+        case([line(people=people)])
+    noise = rs.Noise(law="poisson")
+    heavy = rs.People(law=Pareto(minimum=1.0, index=1.5))
+    with pytest.raises(rs.CaseError, match=r"people.law: its standard deviation is infinite"):
+        case([line(noise=noise, people=heavy)])
+    negative = rs.People(law=Pert(low=-1.0, mode=0.5, high=2.0))
+    with pytest.raises(rs.CaseError, match=r"people.law: takes values below 0"):
+        case([line(noise=noise, people=negative)])
+    with pytest.raises(rs.CaseError, match=r"threshold: about .* people may cost more than"):
+        rs.simulate(protected(100_000, 10_000.0), samples=64)
+    cover = rs.StopLoss(from_="external", to=PAYER, attachment=1e4, coinsurance=1.0)
+    with pytest.raises(rs.ArgumentError, match="some of its lines have no law of it"):
+        rs.simulate(case([line()], [rs.CostReimbursement(), cover]), samples=64)
