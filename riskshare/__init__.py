@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from riskshare.analysis.findings import Finding as Finding
     from riskshare.analysis.luck import luck as luck
     from riskshare.analysis.luck import minimum_population as minimum_population
+    from riskshare.analysis.uncertainty import uncertainty as uncertainty
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
     from riskshare.contract.benchmark import Rebasing as Rebasing
@@ -96,6 +97,7 @@ _HOME = {
     "riskshare.analysis.check": ("check",),
     "riskshare.analysis.findings": ("Check", "Finding"),
     "riskshare.analysis.luck": ("luck", "minimum_population"),
+    "riskshare.analysis.uncertainty": ("uncertainty",),
     "riskshare.case": ("Case", "Contract"),
     "riskshare.contract.budget": ("Budget",),
     "riskshare.contract.marginal": (

@@ -115,7 +115,7 @@ class Case(Declared):
     inflation: Series = ()
     drivers: Drivers = ()
     correlations: tuple[Correlation, ...] = ()
-    dependence: Dependence = Dependence()
+    dependence: Dependence = dataclasses.field(default=Dependence())
     residual_key: Annotated[
         Given,
         Parameter(

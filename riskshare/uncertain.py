@@ -102,7 +102,8 @@ class Noise(Declared):
         part that makes the variance one (a factor copula); the marginal law stays as it is.
     dispersion
         Powers of drivers that multiply the coefficient of variation (of a negative binomial, that
-        of its mean; a Poisson has none); goes with negative-binomial, gamma and lognormal.
+        of its mean; a Poisson has none), by at most 30 either way; goes with negative-binomial,
+        gamma and lognormal.
     with_activity
         Of unit cost and case mix: correlation of its score with that of the line's activity chance.
     """

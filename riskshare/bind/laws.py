@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from riskshare.bind.leaves import (
     WHOLE_BELOW,
+    WIDEST,
     Atoms,
     CapacityNumbers,
     Laws,
@@ -47,8 +48,6 @@ IndexTables = tuple[Numbers, Numbers, Atoms]
 COUNTS = ("poisson", "negative-binomial")
 
 _FAR = cumulative(5.0)
-_WIDEST = 30.0
-"""Drivers move the dispersion of a law by at most this factor either way."""
 
 
 def index_tables(case: Case) -> tuple[tuple[int, ...], tuple[int, ...], IndexTables]:
@@ -213,7 +212,7 @@ def _spread(case: Case, powers: Numbers) -> tuple[float, float]:
         found = law_of(driver)
         ends = [steps * power * log(max(found.quantile(q), 1e-9)) for q in (1 - _FAR, _FAR)]
         low, high = low + min(ends), high + max(ends)
-    return max(exp(low), 1 / _WIDEST), min(exp(high), _WIDEST)
+    return max(exp(low), 1 / WIDEST), min(exp(high), WIDEST)
 
 
 def _count_tables(

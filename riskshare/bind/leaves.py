@@ -18,6 +18,9 @@ from riskshare.laws.copula import StudentTables
 WHOLE_BELOW = 1000.0
 """Lines expected to have fewer units a year are whole counts; larger ones are smooth."""
 
+WIDEST = 30.0
+"""Drivers move the coefficient of variation of a law by at most this factor either way."""
+
 Columns = tuple[tuple[int, int], ...]
 """(kind, index) of random columns of one year."""
 

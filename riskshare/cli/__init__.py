@@ -94,6 +94,7 @@ def run(
     """Simulate a case and print how each partner's result is distributed."""
     import riskshare as rs
     from riskshare.report.distribution import print_distribution
+    from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
     loaded = rs.load_case(case)
     _writable(out)
@@ -111,6 +112,13 @@ def run(
         )
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
     print_distribution(_screen(), loaded, table)
+    if "waiting_list" in outcomes:
+        _screen().print()
+        print_waiting(_screen(), outcomes)
+    if given is None and states_errors(loaded):
+        _screen().print()
+        split = rs.uncertainty(loaded, samples=min(outcomes.sizes["sample"], 65_536), seed=seed)
+        print_uncertainty(_screen(), loaded, split)
     if out is not None:
         from riskshare.files.results import write_run
 

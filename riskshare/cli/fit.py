@@ -141,7 +141,7 @@ def _use(table: "DataTable", given: str | None, column: str | None) -> str:
         if given not in USES:
             raise ArgumentError(f"--as {given}: {suggest(given, USES)}")
         return given
-    plain = (column or "").strip().lower().replace(" ", "_")
+    plain = (table.check(column) if column else "").strip().lower().replace(" ", "_")
     amounts = plain in known.AMOUNTS if column else table.known(known.AMOUNTS) is not None
     counts = plain in known.COUNTS if column else table.known(known.COUNTS) is not None
     counts_of_months = counts or column or len(table.header) == 2

@@ -214,7 +214,7 @@ def _parts(
             f"{table.place(np.argmax(said == name))}, {VARIABLE}",
             f"no variable is named {name!r}; {suggest(name, variables)}",
         )
-        for name in dict.fromkeys(said)
+        for name in dict.fromkeys(map(str, said))
         if name not in variables
     ]
     table.fail(problems)
@@ -349,7 +349,9 @@ def _spread(
 
 def _gaps(variable: str, counts: NDArray[np.intp], named: Any, axis: str) -> Problem:
     """Say which cells are missing, and whether it is runs that are short or cells that are rare."""
-    missing = np.flatnonzero(counts.ravel() == 0)
+    absent = np.moveaxis(counts == 0, -1, 0)  # run by run, as a reader looks them up
+    places = np.argwhere(absent)[:, [1, 2, 0]]
+    missing = np.ravel_multi_index(tuple(places.T), counts.shape)
     short = int((counts == 0).any(axis=(0, 1)).sum())
     shown = "; ".join(named(cell) for cell in missing[:_SHOWN])
     more = " ..." if len(missing) > _SHOWN else ""

@@ -25,7 +25,7 @@ from riskshare.fitting.estimates import (
     jacobian,
 )
 from riskshare.fitting.goodness import exceedance
-from riskshare.fitting.lines import count_lines
+from riskshare.fitting.lines import check_status, count_lines
 from riskshare.fitting.maximum import Maximum, Status, maximise
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -146,6 +146,7 @@ class CountFit:
 
     def case_lines(self, name: str) -> str:
         """Return the law as the chance of a line's annual activity, for a case file."""
+        check_status(self.kind, self.status)
         _, overdispersion, zeros = _numbers(self.kind, self.at)
         return count_lines(
             self.kind,

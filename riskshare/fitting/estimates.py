@@ -65,8 +65,8 @@ class LevelAndDispersion:
     Parameters
     ----------
     log_mean, log_cv
-        Of the law; NaN where the mean or the variance is infinite. Counts: of the factor with
-        mean 1 that mixes them, whose squared cv is the over-dispersion.
+        Of the law; NaN where the mean or the variance is infinite, or the fit did not converge.
+        Counts: of the factor with mean 1 that mixes them, whose squared cv is the over-dispersion.
     covariance
         Of both, shape ``(2, 2)``.
     """

@@ -17,6 +17,7 @@ from riskshare.fitting.activity import ActivityFit
 from riskshare.fitting.annual import AnnualLevel
 from riskshare.fitting.conversion import annual_overdispersion, driver_sd
 from riskshare.fitting.estimates import Estimate, LevelAndDispersion
+from riskshare.fitting.maximum import MEANINGS, Status
 from riskshare.laws.marginal import AbstractLaw
 from riskshare.parameters import fields_of
 
@@ -63,8 +64,8 @@ def amount_lines(
         mean = _number(np.exp(level.log_mean))
         head = [
             told,
-            "# The line's activity counts people or claims, and its unit_cost is the mean of one:",
-            f"# unit_cost = {mean}",
+            "# The line's activity counts people or claims, with noise of law poisson or",
+            f"# negative-binomial, and unit_cost = {mean} is the mean of one.",
             f"[lines.{_key(name)}.people]",
             f"law = {law_table(law)}",
         ]
@@ -212,16 +213,20 @@ def _errors(
     return lines
 
 
+def check_status(kind: str, status: Status) -> None:
+    """Refuse a fit that did not converge: its errors are not known."""
+    if status != "converged":
+        raise ArgumentError(
+            f"{kind}: status {status!r}, {MEANINGS[status]}; give lines of another law"
+        )
+
+
 def _check_known(kind: str, level: LevelAndDispersion) -> None:
     """Refuse a law whose lines would hold numbers that nobody knows."""
     if not np.isfinite(level.log_mean):
         raise ArgumentError(
             f"{kind}: the mean of the fitted law is infinite, so no case can hold it; cap the "
             "amounts (censored_above) or splice the tail at a higher threshold"
-        )
-    if not np.isfinite(level.standard_errors[0]):
-        raise ArgumentError(
-            f"{kind}: the fit did not converge, so its errors are not known; use another law"
         )
     if level.standard_errors[0] > _WIDEST:
         raise ArgumentError(

@@ -27,7 +27,7 @@ from riskshare.fitting.estimates import (
 )
 from riskshare.fitting.families import Family
 from riskshare.fitting.goodness import distances, empirical_distribution, exceedance, score_at
-from riskshare.fitting.lines import amount_lines
+from riskshare.fitting.lines import amount_lines, check_status
 from riskshare.fitting.maximum import Maximum, Status, maximise
 from riskshare.laws.marginal import AbstractLaw
 
@@ -143,17 +143,15 @@ class SeverityFit:
         at = np.atleast_1d(at).astype(np.float64)
         fitted = np.asarray(self.law.limited_mean(at))
         if data.origin > 0:
-            first = np.array([data.origin])
-            fitted = data.origin + (fitted - self.law.limited_mean(first)) / self.law.survival(
-                first
-            )
+            before = self.law.limited_mean(np.array([data.origin]))
+            fitted = data.origin + (fitted - before) / self._above(data.origin)
         return LimitedMeans(at, data.limited_mean(at), fitted)
 
     def quantiles(self) -> Quantiles:
         """Return the points of a QQ plot."""
         data = empirical_distribution(self.claims)
         middle = (data.before + data.after) / 2
-        above = (1 - middle) * float(self.law.survival(np.array([data.origin]))[0])
+        above = (1 - middle) * self._above(data.origin)
         return Quantiles(middle, data.points, np.asarray(self.law.at(score_at(above))))
 
     def p_values(self, replicates: int = 200, seed: int = 1) -> tuple[float, float]:
@@ -191,10 +189,22 @@ class SeverityFit:
             ``severity``: amounts of single claims, for the people of a line. ``unit_cost``: the
             data were unit costs of whole years, and the law is the chance of the line's, mean 1.
         """
+        check_status(self.kind, self.status)
         return amount_lines(self.kind, self.law, self.parameters, self.level, name, use)
+
+    def _above(self, origin: float) -> float:
+        """Return the law's share above the lowest amount that could be seen."""
+        share = float(self.law.survival(np.array([origin]))[0])
+        if share < 1e-290:
+            raise ArgumentError(
+                f"{self.kind}: the law has a share of {share:g} above {origin:g}, where the data "
+                "begin: it says nothing of amounts from the ground up; use another law"
+            )
+        return share
 
     def _drawn(self, rng: np.random.Generator) -> Claims:
         claims = self.claims
+        self._above(claims.origin)
         above = rng.random(claims.amounts.size) * self.law.survival(claims.entry)
         amounts = np.maximum(np.asarray(self.law.at(score_at(above))), np.nextafter(0, 1))
         limits = claims.limits if claims.limits is not None else np.full(amounts.shape, np.inf)
@@ -365,19 +375,18 @@ def _law(family: Family, numbers: Floats) -> AbstractLaw:
 
 def _level(family: Family, found: Maximum, unit: float) -> LevelAndDispersion:
     """Return log mean and log cv by the law's own moments, and their errors by differences."""
+    if found.status != "converged":
+        return LevelAndDispersion(np.nan, np.nan, np.full((2, 2), np.nan))
     fixed = list(family.fixed.values())
 
     def moments(at: Floats) -> Floats:
         law = _law(family, np.concatenate([family.natural(at), fixed]))
-        mean, spread = law.expectation(), law.standard_deviation()
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
+            mean, spread = law.expectation(), law.standard_deviation()
             found = np.log([mean, spread / mean])
         return np.where(np.isfinite(found), found, np.nan)
 
     log_mean, log_cv = moments(found.at)
-    unknown = np.full((2, 2), np.nan)
-    if found.status != "converged":
-        return LevelAndDispersion(float(log_mean + np.log(unit)), float(log_cv), unknown)
     slopes = jacobian(moments, found.at, 1e-4)
     # the exponential's cv is known: rounding is not an error
     slopes[np.abs(slopes) < 1e-9] = 0.0

@@ -183,7 +183,7 @@ def chosen(table: DataTable, given: str | None, names: Sequence[str], what: str)
     """Return the column that was named, the one known by its name, or the only one there is."""
     found = table.check(given) if given is not None else table.known(names)
     others = [name for name in table.header if name != table.known(PERIODS)]
-    if found is None and len(others) == 1:
+    if found is None and names in (AMOUNTS, COUNTS) and len(others) == 1:
         return others[0]
     if found is None:
         raise ArgumentError(

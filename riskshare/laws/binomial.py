@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import log
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
 from riskshare.laws.chance import (
@@ -26,7 +27,10 @@ LOGIT_NODES = 129
 LOGIT_LIMIT = 8.0
 """Tables of thinning span deliveries whose logit is within 8: 0.03 % to 99.97 %."""
 
-_HALVINGS = 60
+_SOLVED = 61
+"""Chebyshev points of the logit at which the quantile is solved."""
+
+_HALVINGS = 44
 
 
 def binomial_quantile(score: Floats, number: float, probability: float) -> Floats:
@@ -62,9 +66,11 @@ def binomial_quantile(score: Floats, number: float, probability: float) -> Float
 def thinning_table(number: float) -> CountTable:
     """Return the table of what moves of a number of planned units, over the logit of delivery."""
     points, matrix = chebyshev_to_even()
-    logits = np.linspace(-LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_NODES)
+    logits = LOGIT_LIMIT * chebpts1(_SOLVED)
     rows = [_standardised(points, number, 1 / (1 + np.exp(-at))) for at in logits]
-    values = np.array(rows) @ matrix.T
+    even = chebvander(np.linspace(-1, 1, LOGIT_NODES), _SOLVED - 1)
+    between = even @ np.linalg.inv(chebvander(logits / LOGIT_LIMIT, _SOLVED - 1))
+    values = between @ np.array(rows) @ matrix.T
     step = 2 * LOGIT_LIMIT / (LOGIT_NODES - 1)
     return _table(values, -LOGIT_LIMIT, step, number)
 

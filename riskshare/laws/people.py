@@ -78,5 +78,5 @@ def rest_table(law: AbstractLaw, threshold: float, lowest: float, highest: float
 
     limit = threshold if np.isfinite(threshold) else None
     values, slopes, origin, step = sum_table(law, lowest, highest, limit)
-    numbers = (origin, step, 0.0, 1.0, 0.0)
-    return CountTable(values[None], slopes[None], *map(read_only, numbers))
+    none, one = read_only(0.0), read_only(1.0)
+    return CountTable(values[None], slopes[None], origin, step, none, one, none)

@@ -13,7 +13,7 @@ from riskshare.laws.indices import IndexMap
 from riskshare.laws.moments import mean_of_product
 from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.plan.common import correlation_matrix, delayed_size, law_of, year_bounds
-from riskshare.plan.lattice import POINTS, SHIFTS, lattice_scores
+from riskshare.plan.lattice import POINTS, SHIFTS, lattice_scores, student_grid
 
 Numbers = NDArray[np.float64]
 
@@ -182,7 +182,8 @@ class Means:
             return np.asarray(np.prod([index[d] ** p for d, p in powers.items()], axis=0))
 
         if self.degrees is not None and sum(not self.certain[d] for d in powers) > 1:
-            return self._averaged(year, powers, product)
+            found = self._student_mean(year, powers)
+            return self._averaged(year, powers, product) if found is None else found
         scores = self._scores(year, powers)
         maps = [self.maps[d] for d, _ in scores]
         covariance = self._covariance(scores)
@@ -196,9 +197,37 @@ class Means:
                 covariance,
             )
         if np.array_equal(covariance, np.diag(np.diag(covariance))):
-            found = (m.power_mean(powers[d]) for m, (d, _) in zip(maps, scores, strict=True))
-            return float(np.prod(list(found)))
+            each = (m.power_mean(powers[d]) for m, (d, _) in zip(maps, scores, strict=True))
+            return float(np.prod(list(each)))
         return self._averaged(year, powers, product)
+
+    def _student_mean(self, year: int, powers: dict[int, float]) -> float | None:
+        """Mean of a product under a t copula by a rule for smooth laws; None where it is not one.
+
+        Innovations of different years are independent, so that a score that is made of a single
+        year's stands with those of that year alone.
+        """
+        groups: dict[int, list[int]] = {}
+        mean = 1.0
+        for d, y in self._scores(year, powers):
+            if self.certain[d]:
+                mean *= self.maps[d].power_mean(powers[d])
+                continue
+            years = np.flatnonzero(self.weights[d, y])
+            if len(years) > 1 or not isinstance(self.maps[d], IndexMap):
+                return None
+            groups.setdefault(int(years[0]), []).append(d)
+        for group in groups.values():
+            if len(group) > 3:
+                return None
+            between = self.correlation[np.ix_(group, group)].tolist()
+            scores, weights = student_grid(tuple(map(tuple, between)), float(self.degrees))
+            alone = [self.maps[d].at(z) ** powers[d] for d, z in zip(group, scores, strict=True)]
+            known = [self.maps[d].power_mean(powers[d]) for d in group]
+            if np.any(np.abs(alone @ weights / known - 1) > 1e-5):
+                return None
+            mean *= float(weights @ np.prod(alone, axis=0))
+        return mean
 
     def _averaged(
         self,
@@ -209,8 +238,8 @@ class Means:
         """Mean of a value of indices under a t copula, by a lattice rule.
 
         Indices that share a chi2 are never independent, and correlated ones with tables have no
-        closed form. The means of each index alone to its power are known, and serve as controls. The lattice is
-        refined eightfold where its standard error, over the shifts, is above 2e-5.
+        closed form. The means of each index alone to its power are known, and serve as controls.
+        The lattice is refined eightfold where its standard error, over the shifts, is above 2e-5.
         """
         steps = [year + 1 if self.processes[d] == "random-walk" else 1 for d in powers]
         known = [

@@ -17,11 +17,16 @@ from riskshare.bind.leaves import Leaves, Structure
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
-from riskshare.program.streams import pseudo_bits, score
+from riskshare.program.streams import BLOCK, pseudo_bits, score
 
 BLOCKS_PER_CHUNK = 16
 
 _traced: list[str] = []
+
+
+def note_trace(name: str) -> None:
+    """Note that a kernel is being traced, and so compiled."""
+    _traced.append(name)
 
 
 @contextmanager
@@ -103,7 +108,7 @@ def sobol_chunk(
     dtype: Any,
 ) -> Outputs:
     """Sobol' samples: ``low`` (year, column, sample) bits, ``words`` (block, year, column)."""
-    _traced.append("sobol_chunk")
+    note_trace("sobol_chunk")
 
     def block(word: Array) -> Outputs:
         return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype)
@@ -122,12 +127,12 @@ def pseudo_chunk(
     dtype: Any,
 ) -> Outputs:
     """Pseudo-random samples: ``keys`` (year, column, 2), ``blocks`` the numbers of the blocks."""
-    _traced.append("pseudo_chunk")
+    note_trace("pseudo_chunk")
     years, columns = keys.shape[:2]
 
     def block(number: Array) -> Outputs:
         bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype)
+        return _years_of(structure, leaves, bits.reshape(years, columns, BLOCK), keep, dtype)
 
     return jax.lax.map(block, blocks)
 
@@ -144,13 +149,13 @@ def given_chunk(
     dtype: Any,
 ) -> Outputs:
     """Pseudo-random samples around what is given, (block, year, row, sample)."""
-    _traced.append("given_chunk")
+    note_trace("given_chunk")
     years, columns = keys.shape[:2]
 
     def block(inputs: tuple[Array, Given]) -> Outputs:
         number, mine = inputs
         bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        return _years_of(structure, leaves, bits.reshape(years, columns, -1), keep, dtype, mine)
+        return _years_of(structure, leaves, bits.reshape(years, columns, BLOCK), keep, dtype, mine)
 
     return jax.lax.map(block, (blocks, given))
 
@@ -172,7 +177,7 @@ def settle_many(
     ``varied`` holds the leaves that differ, by their place, with the contract first, as the
     experience has it.
     """
-    _traced.append("settle_many")
+    note_trace("settle_many")
 
     def one(own: dict[int, Array], given: Experience) -> tuple[Outputs, Any]:
         flat, tree = jax.tree.flatten(leaves)
@@ -204,7 +209,7 @@ def settle_block(
     ``carried`` is the state before, if any; ``per_unit`` the number of smallest units in one unit
     of the currency, where money is to be rounded to them.
     """
-    _traced.append("settle_block")
+    note_trace("settle_block")
     if carried is None:
         like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
         carried = initial_carried(structure, leaves.yearly, like)

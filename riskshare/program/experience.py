@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from riskshare.bind.leaves import (
     WHOLE_BELOW,
+    WIDEST,
     CapacityNumbers,
     Laws,
     NoiseNumbers,
@@ -290,6 +291,7 @@ def _with_noise(
     if noise.spread:
         logs = jnp.log(jnp.maximum(index[: structure.drivers], TINY))
         spread = jnp.exp(jnp.matmul(numbers.dispersion, logs, precision=PRECISION))
+        spread = jnp.clip(spread, 1 / WIDEST, WIDEST)
     first, second = len(noise.counts), len(noise.counts) + len(noise.tabled)
 
     def part(start: int, end: int | None) -> tuple[Array, Array, Array | None]:

@@ -156,7 +156,7 @@ def _passing(
 ) -> Array:
     """Return what takes out of a position what passing changes gave each partner."""
     if not structure.passing:
-        return jnp.zeros(())
+        return jnp.zeros((), world.deliverer.dtype)
     at = jnp.asarray(structure.passing)
     saved = jnp.matmul(
         jnp.matmul(world.deliverer, world.taken[:, at], precision=PRECISION),

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from riskshare.bind import Bound
+from riskshare.bind import Bound, bind, once_per_case
 from riskshare.case import Case
 from riskshare.contract.cost import CostState
 from riskshare.errors import ExperienceError, Problem
@@ -23,8 +23,10 @@ from riskshare.program.settle import Carried, initial_carried
 from riskshare.run.precision import cast
 
 
-def state_names(case: Case, bound: Bound) -> tuple[str, ...]:
+@once_per_case
+def state_names(case: Case) -> tuple[str, ...]:
     """Return the names of all balances, in the order of `flat`."""
+    bound = bind(case)
     years = case.labels()["year"]
     lines = [case.lines[i].name for i in bound.structure.cost.exit_lines]
     stepped = [lines[i] for i in bound.structure.cost.step_lines]
@@ -90,7 +92,7 @@ def opened(
     ExperienceError
         If a balance is missing, unknown or not a number.
     """
-    names = state_names(case, bound)
+    names = state_names(case)
     if isinstance(opening, xr.DataArray):
         if "year" in opening.dims:
             opening = opening.isel(year=-1)

@@ -39,15 +39,17 @@ def run_chunks(
     workers: int | None,
     progress: Progress | None,
     own: OwnDraws | None = None,
+    afresh: frozenset[tuple[int, int]] = frozenset(),
 ) -> dict[str, Any]:
     """Run the kernel over all chunks of a run; returns (year, ..., sample) arrays by name.
 
-    With draws of a planner's own, what they hold stands in place of what is drawn.
+    With draws of a planner's own, what they hold stands in place of what is drawn. Columns in
+    ``afresh`` are drawn once more (`riskshare.run.sampling.Bits`).
 
     Two threads over chunks use two cores as well as two XLA host devices do, without touching
     XLA's flags. The first chunk runs alone, so that the kernel is compiled once.
     """
-    bits = Bits(bound, sampling)
+    bits = Bits(bound, sampling, afresh)
     leaves = cast(bound.numbers, dtype)
     kernel = sobol_chunk if sampling.sampler == "sobol" else pseudo_chunk
     arrays: dict[str, Any] = {}

@@ -48,9 +48,8 @@ def settle_sets(
         first = int(np.flatnonzero(given.settled)[0])
         carried = opened(case, bound, opening, first, 1, np.float64)
     fields = (given.activity, given.case_mix, given.unit_cost, given.index, given.cost)
-    each = jax.tree.map(
-        _by_set(sets.count), Experience(*fields, given.other_position, given.person_cost, given.slot_cost)
-    )
+    apart = (given.other_position, given.person_cost, given.slot_cost)
+    each = jax.tree.map(_by_set(sets.count), Experience(*fields, *apart))
     with computing_in(np.float64):
         outputs, states = settle_many(
             bound.structure,
@@ -65,7 +64,7 @@ def settle_sets(
         outputs, states = jax.tree.map(np.asarray, (outputs, states))
     arrays = jax.tree.map(_samples_last, outputs)
     closing = flat(jax.tree.map(_samples_last, states))
-    held = (state_names(case, bound), closing) if closing.size else None
+    held = (state_names(case), closing) if closing.size else None
     attrs = attributes(case, "float64") | {
         "rounded_to": 10.0 ** -decimals(case.currency),
         "filled_from_plan": given.filled,
@@ -136,7 +135,7 @@ def _unstacked(result: xr.Dataset, sets: Sets, experience: xr.Dataset) -> xr.Dat
 
 def check_years(case: Case, bound: Bound, given: GivenExperience, opening: Any) -> None:
     """Refuse gaps between settled years, and a later first year without opening balances."""
-    carried = state_names(case, bound)
+    carried = state_names(case)
     if not carried:
         return
     years = case.labels()["year"]

@@ -119,7 +119,7 @@ def _without_derivative(case: Case, bound: Bound) -> dict[str, str]:
     noise: Any = bound.numbers.laws.activity_noise
     rows = len(structure.activity_noise.counts)
     if rows:
-        whole = np.asarray(noise.whole).reshape(structure.years, rows).any(0)
+        whole: Any = np.asarray(noise.whole).reshape(structure.years, rows).any(0)
         for i, counted in zip(structure.activity_noise.counts, whole, strict=True):
             if counted:
                 found[names[i]] = "whose counts are whole and have no derivative in their mean"

@@ -61,7 +61,7 @@ class _Planned:
         moved = self._moved(baseline)
         plan = self._plan(before, moved, size)
         cost = self._cost(baseline)
-        share = jnp.einsum("lc,yc->yl", base.taken, size, precision="highest")
+        share: Any = jnp.einsum("lc,yc->yl", base.taken, size, precision="highest")
         removed, stranded = planned_cost(base.cost_structure, cost, plan, unit_cost, share)
         return dataclasses.replace(
             base,

@@ -13,7 +13,7 @@ import numpy as np
 
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
-from riskshare.program.block import pseudo_chunk, settle_block, sobol_chunk
+from riskshare.program.block import note_trace, pseudo_chunk, settle_block, sobol_chunk
 from riskshare.program.streams import BLOCK
 from riskshare.run.fixed import fixed_numbers, unread
 from riskshare.run.paths import Reader
@@ -196,6 +196,7 @@ class Program:
     def _settle(
         self, vector: Any, leaves: Any, given: Any, *, paths: tuple[str, ...], dtype: Any
     ) -> dict[str, Any]:
+        note_trace("program_settle")
         moved = self._at(vector, leaves, paths, dtype)
         experience = experience_of(self._shape, self._bound, moved, given, dtype)
         settled = np.ones(len(self.years), bool)
@@ -207,6 +208,7 @@ class Program:
     def _simulate(
         self, vector: Any, leaves: Any, stream: Stream, *, paths: tuple[str, ...], dtype: Any
     ) -> dict[str, Any]:
+        note_trace("program_simulate")
         moved = self._at(vector, leaves, paths, dtype)
         kernel = sobol_chunk if stream.sampling.sampler == "sobol" else pseudo_chunk
         outputs = kernel(
@@ -301,7 +303,8 @@ def compile(case: Case, *, keep: Sequence[str] | None = None) -> Program:
 
 def _type_of(*values: Any) -> Any:
     """Return float64 where something is that and JAX allows it, float32 otherwise."""
-    found = [jax.dtypes.canonicalize_dtype(np.result_type(value)) for value in values]
+    types_of = (getattr(value, "dtype", None) or np.result_type(value) for value in values)
+    found = [jax.dtypes.canonicalize_dtype(dtype) for dtype in types_of]
     return np.float64 if np.float64 in found else np.float32
 
 

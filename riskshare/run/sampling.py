@@ -121,19 +121,45 @@ def columns_of(bound: Bound) -> tuple[Column, ...]:
     )
 
 
-class Bits:
-    """Where the random bits of a run come from: what the kernel takes for each chunk."""
+_AFRESH = 0x5EED_0000
+_YEARS_APART = 16
+"""Redrawn columns take the Sobol' dimensions of later years: beside their old selves, two columns
+of one dimension would not fill the square."""
 
-    def __init__(self, bound: Bound, sampling: Sampling) -> None:
+
+class Bits:
+    """Where the random bits of a run come from: what the kernel takes for each chunk.
+
+    Columns of the kinds and indices in ``afresh`` are drawn once more, apart from those of a run
+    without it; all others are the same bit for bit.
+    """
+
+    def __init__(
+        self, bound: Bound, sampling: Sampling, afresh: frozenset[tuple[int, int]] = frozenset()
+    ) -> None:
         self.sampling, self.columns = sampling, columns_of(bound)
         self.shape = (bound.structure.years, len(bound.columns))
+        again = np.array([column[:2] in afresh for column in self.columns], bool)
+        streams = [(sampling.seed, self.columns)]
+        if again.any():
+            later = tuple((kind, i, year + _YEARS_APART) for kind, i, year in self.columns)
+            streams.append((sampling.seed ^ _AFRESH, later))
+
+        def picked(made: list[NDArray[Any]], axis: int) -> NDArray[Any]:
+            if len(made) == 1:
+                return made[0]
+            where = again.reshape([-1 if a == axis else 1 for a in range(made[0].ndim)])
+            return np.where(where, made[1], made[0])
+
         if sampling.sampler == "sobol":
-            self.shared = sobol_low(sampling.seed, self.columns).reshape(*self.shape, BLOCK)
+            low = picked([sobol_low(seed, columns) for seed, columns in streams], 0)
+            self.shared = low.reshape(*self.shape, BLOCK)
             replicate, block = sampling.blocks()
-            words = sobol_words(sampling.seed, self.columns, replicate, block)
-            self.words = words.reshape(len(block), *self.shape)
+            words = [sobol_words(seed, columns, replicate, block) for seed, columns in streams]
+            self.words = picked(words, 1).reshape(len(block), *self.shape)
         else:
-            self.shared = pseudo_keys(sampling.seed, self.columns).reshape(*self.shape, 2)
+            keys = picked([pseudo_keys(seed, columns) for seed, columns in streams], 0)
+            self.shared = keys.reshape(*self.shape, 2)
 
     def of(self, chunk: Chunk) -> NDArray[Any]:
         """Return the words, or the numbers, of the chunk's blocks."""

@@ -23,7 +23,7 @@ from riskshare.run.contracts import check_years, settle_sets
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import kept
-from riskshare.run.transfers import with_inputs, with_transfers, with_working
+from riskshare.run.transfers import with_account
 
 
 def settle(
@@ -122,13 +122,9 @@ def _settle(
     if given.actual:
         attrs["rounded_to"] = 10.0 ** -decimals(case.currency)
         attrs["filled_from_plan"] = given.filled
-    carried = None if closing is None else (state_names(case, bound), closing)
+    carried = None if closing is None else (state_names(case), closing)
     result = outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
-    if not moved:
-        return result
-    result = with_transfers(result, case, bound, moved["moved"], given.settled)
-    result = with_working(result, case, bound, moved["notes"], given.settled)
-    return with_inputs(result, case, bound, given, experience)
+    return with_account(result, case, bound, moved, given, experience) if moved else result
 
 
 def _run(

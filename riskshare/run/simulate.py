@@ -214,7 +214,7 @@ def drawn(bound: Bound) -> tuple[str, ...]:
 
 
 def refuse_persons(bound: Bound) -> None:
-    """Refuse to draw for terms that need the cost of each person on lines that have no law of it."""
+    """Refuse to draw for terms that need people's cost on lines that have no law of it."""
     structure = bound.structure
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
         lines = set(slot.term.person_lines()) - set(structure.peopled)

@@ -52,7 +52,9 @@ def _world(reader: Reader, case: Case, world: World, plan: Plan | None) -> World
     rows = [reader.declared(prefix, owner, "influence", labels) for prefix, owner in owners]
     key = reader.declared("", case, "residual_key", labels)
     key = world.residual_key if key is None else key
-    influence = jnp.stack([jnp.asarray(row) for row in rows]).T if rows else world.influence
+    influence: Any = world.influence
+    if rows:
+        influence = jnp.stack([jnp.asarray(row) for row in rows]).T
     return dataclasses.replace(
         world,
         influence=borne(influence, key),
@@ -184,14 +186,12 @@ class _Terms:
         lines = tuple(known.index(line) for line in labels["line"])
         view = self.view
         if self.plan is None:
-            view = dataclasses.replace(
-                view,
-                **{
-                    field.name: jnp.asarray(value, self.reader.dtype)
-                    for field in dataclasses.fields(view)
-                    if (value := getattr(view, field.name)).dtype == np.float64
-                },
-            )
+            arrays: dict[str, Any] = {
+                field.name: jnp.asarray(value, self.reader.dtype)
+                for field in dataclasses.fields(view)
+                if (value := getattr(view, field.name)).dtype == np.float64
+            }
+            view = dataclasses.replace(view, **arrays)
         return steps_of(budget, numbers, view, lines, tuple(budget.other), support)[1]
 
     def _support(self, budget: Budget) -> tuple[Any, bool]:

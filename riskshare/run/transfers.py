@@ -1,5 +1,6 @@
 """What a settlement was made from: inputs, the working of each term, what moved between whom."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,38 @@ from riskshare.case import Case
 from riskshare.contract.sharing import Pool
 from riskshare.run.given import GivenExperience, needed_indices
 
+Labelled = tuple[dict[str, Any], dict[str, Any]]
+"""Variables, and coordinates, as `xarray.Dataset` takes them."""
 
-def with_transfers(
-    result: xr.Dataset, case: Case, bound: Bound, moved: Any, settled: NDArray[np.bool_]
+
+def with_account(
+    result: xr.Dataset,
+    case: Case,
+    bound: Bound,
+    moved: Mapping[str, Any],
+    given: GivenExperience,
+    experience: xr.Dataset,
 ) -> xr.Dataset:
-    """Return a settlement with ``transfer`` on (year, transfer), and what its rows are.
+    """Return a settlement with its transfers, its working and its inputs.
+
+    All in one go: xarray aligns every variable of a dataset whenever one is added.
+    """
+    parts = (
+        _transfers(case, bound, moved["moved"], given.settled),
+        _working(case, bound, moved["notes"], given.settled),
+        _inputs(case, bound, given, experience),
+    )
+    variables: dict[Any, Any] = {n: array.variable for n, array in result.data_vars.items()}
+    coords: dict[Any, Any] = {n: array.variable for n, array in result.coords.items()}
+    for more, labels in parts:
+        variables |= more
+        coords |= labels
+    # the labels of a dimension are indexed once, not again
+    return xr.Dataset(variables, xr.Coordinates(coords, result.xindexes), result.attrs)
+
+
+def _transfers(case: Case, bound: Bound, moved: Any, settled: NDArray[np.bool_]) -> Labelled:
+    """Return ``transfer`` on (year, transfer), and what its rows are.
 
     ``transfer_share`` on (year, transfer, partner) is what each partner receives (+) or pays (-) of
     an amount: ``to - from``. Its product with the amount, rounded half to even to the smallest
@@ -48,18 +76,17 @@ def with_transfers(
                 shares.append((to_key - from_key)[settled][:, :, k])
     dims = ("year", "transfer")
     money = np.array(amounts).T.reshape(int(settled.sum()), len(terms))
-    labelled = result.assign_coords(
-        transfer_from=(dims, np.array(from_).T.reshape(money.shape)),
-        transfer_to=(dims, np.array(to).T.reshape(money.shape)),
-        transfer_term=("transfer", np.array(terms, dtype=str)),
-        transfer_part=("transfer", np.array(parts, dtype=str)),
-    )
-    labelled["transfer"] = xr.DataArray(money, dims=dims, attrs=_TRANSFER)
     of = np.array(shares).reshape(len(terms), int(settled.sum()), len(case.partners))
-    labelled["transfer_share"] = xr.DataArray(
-        of.transpose(1, 0, 2), dims=(*dims, "partner"), attrs=_SHARE
-    )
-    return labelled
+    variables = {
+        "transfer": (dims, money, _TRANSFER),
+        "transfer_share": ((*dims, "partner"), of.transpose(1, 0, 2), _SHARE),
+    }
+    return variables, {
+        "transfer_from": (dims, np.array(from_).T.reshape(money.shape)),
+        "transfer_to": (dims, np.array(to).T.reshape(money.shape)),
+        "transfer_term": ("transfer", np.array(terms, dtype=str)),
+        "transfer_part": ("transfer", np.array(parts, dtype=str)),
+    }
 
 
 _TRANSFER = {"long_name": "money that a part of a term moves from one key to another"}
@@ -95,10 +122,8 @@ FIGURES = ("quantity", "beyond", "rate", "amount")
 """What a step of the working may state: a quantity, a threshold, a rate, and money."""
 
 
-def with_working(
-    result: xr.Dataset, case: Case, bound: Bound, notes: Any, settled: NDArray[np.bool_]
-) -> xr.Dataset:
-    """Return a settlement with the working of its terms: ``step_quantity`` and others.
+def _working(case: Case, bound: Bound, notes: Any, settled: NDArray[np.bool_]) -> Labelled:
+    """Return the working of terms: ``step_quantity`` and others.
 
     They are on (year, step), NaN where a step states no such figure; the coordinates ``step_term``,
     ``step_rule`` and ``step_part`` (a line, a partner or nothing) say what a step is. Amounts are
@@ -128,14 +153,13 @@ def with_working(
             columns.append(np.array(rows))
     shape = (len(heads), len(FIGURES), int(settled.sum()))
     table = np.array(columns).reshape(shape)
-    labelled = result.assign_coords(
-        step_term=("step", np.array([head[0] for head in heads], dtype=str)),
-        step_rule=("step", np.array([head[1] for head in heads], dtype=str)),
-        step_part=("step", np.array([head[2] for head in heads], dtype=str)),
-    )
-    for i, name in enumerate(FIGURES):
-        labelled[f"step_{name}"] = (("year", "step"), table[:, i].T)
-    return labelled
+    variables = {
+        f"step_{name}": (("year", "step"), table[:, i].T) for i, name in enumerate(FIGURES)
+    }
+    return variables, {
+        f"step_{what}": ("step", np.array([head[i] for head in heads], dtype=str))
+        for i, what in enumerate(("term", "rule", "part"))
+    }
 
 
 def _by_part(value: NDArray[Any]) -> NDArray[np.float64]:
@@ -157,10 +181,8 @@ def _parts(case: Case, bound: Bound, term: Any, rule: str, size: int, by_line: b
     return [""] * size
 
 
-def with_inputs(
-    result: xr.Dataset, case: Case, bound: Bound, given: GivenExperience, experience: xr.Dataset
-) -> xr.Dataset:
-    """Return a settlement with the experience it used: ``input_value`` and ``input_from_plan``.
+def _inputs(case: Case, bound: Bound, given: GivenExperience, experience: xr.Dataset) -> Labelled:
+    """Return the experience that was used: ``input_value`` and ``input_from_plan``.
 
     They are on (year, input); the coordinates ``input_variable`` (as in an experience) and
     ``input_name`` say what an input is. Of drivers, members and scores there are those that a term
@@ -191,11 +213,12 @@ def with_inputs(
         if variable == "members":
             values = values * bound.plan.view.members[:, case.labels()["population"].index(label)]
         rows.append((variable, label, values, np.zeros(len(years), bool)))
-    labelled = result.assign_coords(
-        input_variable=("input", np.array([row[0] for row in rows], dtype=str)),
-        input_name=("input", np.array([row[1] for row in rows], dtype=str)),
-    )
     at = given.settled
-    labelled["input_value"] = (("year", "input"), np.array([row[2] for row in rows]).T[at])
-    labelled["input_from_plan"] = (("year", "input"), np.array([row[3] for row in rows]).T[at])
-    return labelled
+    variables = {
+        "input_value": (("year", "input"), np.array([row[2] for row in rows]).T[at]),
+        "input_from_plan": (("year", "input"), np.array([row[3] for row in rows]).T[at]),
+    }
+    return variables, {
+        "input_variable": ("input", np.array([row[0] for row in rows], dtype=str)),
+        "input_name": ("input", np.array([row[1] for row in rows], dtype=str)),
+    }

@@ -32,6 +32,7 @@ from riskshare.system import (
     Targeting,
     Year,
 )
+from riskshare.testing.laws import Laws
 from riskshare.testing.setting import Deck, given_value, shares
 
 SALT = 62
@@ -49,6 +50,7 @@ class World:
         self.structure = number
         self.pick = random.Random(f"{SALT} {number}")
         self.deck = Deck(number)
+        self.laws = Laws(number, draw)
         self.draw = draw
         self.persons = persons and number % 5 == 4
         self.years = self._years(number % 3 + 1)
@@ -205,21 +207,27 @@ class World:
     def _quality(self) -> Score:
         if self.chance(0.4):
             return Score(value=self.number(0, 1))
-        return Score(**self._index(certain=False, most=1.0))
+        return Score(**self._index(certain=False, most=1.0, own=False))
 
     def _shares_of_others(self) -> dict[str, float]:
         return shares(self.draw, self.organisations + self.outside)
 
-    def _index(self, certain: bool, *, delay: bool = False, most: float = 1.2) -> dict[str, Any]:
-        """Draw the fields of an index; whether it is certain is a part of the structure."""
+    def _index(
+        self, certain: bool, *, delay: bool = False, most: float = 1.2, own: bool | None = None
+    ) -> dict[str, Any]:
+        """Draw the fields of an index; whether it is certain, or has a table, is structure."""
         found: dict[str, Any] = {}
         processes = ["constant", "ar1"] + ["random-walk"] * (not delay)
         found["process"] = self.draw(st.sampled_from(processes))
+        found["uncertainty"] = self.draw(st.sampled_from(["process", "parameter", "baseline"]))
         if found["process"] == "ar1":
             found["persistence"] = self.number(-1, 1)
         low, high = (0.0, 1.0) if delay else (0.8, most)
+        law = None if own is False or certain or delay else self.laws.belief()
         if certain:
             found["value"] = self.number(0.5 if not delay else 0, 1.5)
+        elif law is not None:
+            found["law"] = law
         elif self.maybe():
             found["law"] = self.draw(st.sampled_from(["normal", "lognormal"]))
             found["interval"] = (self.number(0.1, 0.95), self.number(1.0, 1.4))
@@ -302,11 +310,13 @@ class World:
             for d in acting
             if self.maybe()
         }
+        spreading = [d.name for d in acting if not d.certain]
         coupling = [d.name for d in drivers if d.acts_on == "chance" and not d.certain]
         coupling = coupling if self.chance(0.5) else []
         counts = ["poisson", "negative-binomial", "gamma", "lognormal"]
         noise = self._noise(counts, coupling) if self.chance(0.7) else None
         unit_noise = self._noise(["gamma", "lognormal"], []) if self.chance(0.3) else None
+        chance = self.laws.of_line(noise, unit_noise, spreading)
         exposure = self.draw(st.sampled_from((None, *self.populations)))
         volume: dict[str, Any] = {"baseline": self.number(0, 20_000)}
         if name in self.new:
@@ -322,15 +332,14 @@ class World:
             name=name,
             deliverer=self.draw(st.sampled_from(self.organisations)),
             payer=self.draw(st.sampled_from(self.organisations)),
-            unit_cost=self.number(1 if priced_step else 0, 3000),
+            unit_cost=self.number(1 if priced_step or "people" in chance else 0, 3000),
             price=self.given(Line, "price", 0, 3000),
             exposure=exposure,
             price_series=self._series(),
             cost_series=self._series(),
             cost=cost,
             loadings=loadings,
-            noise=noise,
-            unit_cost_noise=unit_noise,
+            **chance,
             **volume,
         )
 
@@ -356,6 +365,7 @@ class World:
                     running_cost=self.given(Change, "running_cost", 0, 1e5),
                     claims=self._claims(),
                     recurrent=not self.chance(0.3),
+                    thinning=self.laws.chance(0.3),
                     **self._size(),
                 )
             )

@@ -476,6 +476,8 @@ def test_edges_are_named_and_never_best():
     assert np.isnan(bounded.fits[0].of("scale").standard_error)
     with pytest.raises(ArgumentError, match="edge of the law's range"):
         _ = bounded.best
+    with pytest.raises(ArgumentError, match="edge of the law's range"):
+        bounded.fits[0].case_lines("x")
     with pytest.raises(ArgumentError, match="status 'edge'"):
         bounded.fits[0].p_values()
 

@@ -1,8 +1,12 @@
 """Laws against scipy.stats, closed forms of Loss Models and published figures."""
 
+import re
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
@@ -270,6 +274,19 @@ def test_a_limit_out_of_reach_leaves_the_mean(law):
         assert float(law.limited_mean(np.array(INF))) == pytest.approx(law.expectation(), rel=1e-12)
     least = float(law.at(np.array(-37.4)))
     assert float(law.limited_mean(np.array(least))) == pytest.approx(least, rel=1e-12, abs=1e-290)
+
+
+@pytest.mark.parametrize("law", EVERY, ids=name)
+def test_simulated_means_are_within_four_standard_errors(law):
+    if np.isfinite(law.standard_deviation()):
+        score = np.random.default_rng(20_260_501).standard_normal(200_000)
+        error = law.standard_deviation() / np.sqrt(score.size)
+        value = law.at(score)
+        assert abs(value.mean() - law.expectation()) < 4 * error
+        limit = float(law.at(np.array(1.8)))
+        limited = np.minimum(value, limit)
+        error = limited.std() / np.sqrt(score.size)
+        assert abs(limited.mean() - float(law.limited_mean(np.array(limit)))) < 4 * error
 
 
 # Closed forms and published figures
@@ -728,6 +745,7 @@ def mixture_of(a, b, weight):
 mixed = st.builds(mixture_of, laws, laws, st.floats(0.01, 0.99))
 
 
+@settings(max_examples=150)
 @given(law=laws | mixed, z=st.floats(-7, 7))
 def test_the_quantile_is_the_least_value_that_reaches_the_level(law, z):
     value = law.at(np.array(z))
@@ -737,6 +755,7 @@ def test_the_quantile_is_the_least_value_that_reaches_the_level(law, z):
     assert law.distribution(value - step) <= stats.norm.cdf(z) + 1e-12
 
 
+@settings(max_examples=150)
 @given(law=laws | mixed)
 def test_a_limited_mean_rises_and_bends_downwards(law):
     d = np.linspace(*law.at(np.array([-2.0, 2.0])), 41)
@@ -866,3 +885,29 @@ def test_possible_laws_have_no_problems(law):
 
 def test_every_law_is_known_by_its_kind_and_tried_here():
     assert {type(law).kind for law in EVERY} == set(LAWS)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "laws.md").read_text(encoding="utf-8")
+LINES = re.findall(r"^(law = .*?)  # mean (\S+), sd (\S+)$", PAGE, re.MULTILINE)
+
+
+def declared(raw):
+    """A law from the table that a case file has."""
+    if isinstance(raw, list):
+        return tuple(map(declared, raw))
+    if not isinstance(raw, dict):
+        return raw
+    fields = {key: declared(value) for key, value in raw.items() if key != "kind"}
+    return LAWS[raw["kind"]](**fields) if "kind" in raw else Component(**fields)
+
+
+@pytest.mark.parametrize(("line", "mean", "deviation"), LINES)
+def test_lines_of_the_page_have_the_moments_it_prints(line, mean, deviation):
+    law = declared(tomllib.loads(line)["law"])
+    assert problems(law) == []
+    assert law.expectation() == pytest.approx(float(mean), rel=1e-5)
+    assert law.standard_deviation() == pytest.approx(float(deviation), rel=1e-5)
+
+
+def test_the_page_has_a_line_for_every_law():
+    assert {tomllib.loads(line)["law"]["kind"] for line, _, _ in LINES} == set(LAWS)

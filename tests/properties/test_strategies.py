@@ -49,7 +49,7 @@ def test_the_family_holds_every_option_of_every_term():
     seen = {}
     for structure in FAMILY:
 
-        @settings(max_examples=3, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=8, suppress_health_check=list(HealthCheck))
         @given(case=cases((structure,)))
         def look(case):
             for partner in case.partners:

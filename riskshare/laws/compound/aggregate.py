@@ -75,13 +75,9 @@ class Aggregate:
         return np.asarray(self.step * np.arange(len(self.probabilities)))
 
     @cached_property
-    def _cumulative(self) -> Floats:
-        """P(S <= node): half of a node's mass lies below it, within the bounds.
-
-        Mass of a smooth law at a node stands for half a step on both sides. The bounds take back
-        what is wrong in this for atoms; where amounts lie on the grid they are the law itself.
-        """
-        return between(self.probabilities, self.lowest, self.highest)
+    def _sides(self) -> tuple[Floats, Floats]:
+        """P(S <= node) and P(S < node), within the bounds."""
+        return at_nodes(self.probabilities, self.lowest, self.highest)
 
     @cached_property
     def _limited(self) -> Floats:
@@ -96,7 +92,8 @@ class Aggregate:
         node = np.clip(np.floor(at + 1e-9), 0, last).astype(np.int64)
         follow = np.minimum(node + 1, last)
         part = np.clip(at - node, 0, 1)
-        smooth = self._cumulative[node] * (1 - part) + self._cumulative[follow] * part
+        upto, below = self._sides
+        smooth = upto[node] * (1 - part) + below[follow] * part
         inside = np.clip(smooth, self.lowest[node], self.highest[node])
         return np.asarray(np.where(at < 0, 0.0, inside))
 
@@ -115,23 +112,22 @@ class Aggregate:
         asked = np.asarray(level, np.float64)
         if np.any((asked < 0) | (asked > 1) | np.isnan(asked)):
             raise ValueError(f"level is {asked}; it must lie from 0 to 1")
-        top = self._cumulative[-1]
+        upto, below = self._sides
+        top = upto[-1]
         if np.any(asked > top):
             raise ValueError(
                 f"level is {asked}; the grid ends at {self.grid[-1]:g} and holds levels up to "
                 f"{top:.9g}: ask for more points, or a larger step"
             )
-        return self._inverse(asked, self._cumulative, self.highest)
-
-    def _inverse(self, level: Floats, cumulative: Floats, highest: Floats) -> Floats:
         # A level that is met but for rounding is met.
-        wanted = np.maximum(level - 1e-12, 0.0)
-        node = np.minimum(np.searchsorted(cumulative, wanted), len(cumulative) - 1)
+        wanted = np.maximum(asked - 1e-12, 0.0)
+        node = np.searchsorted(upto, wanted)
         before = np.maximum(node - 1, 0)
-        rise = cumulative[node] - cumulative[before]
-        part = np.where(rise > 0, (level - cumulative[before]) / np.where(rise > 0, rise, 1), 1)
-        # No value below the node reaches a level above the bound there: the law jumps at the node.
-        part = np.where(wanted > highest[before], 1.0, np.clip(part, 0, 1))
+        rise = below[node] - upto[before]
+        part = np.where(rise > 0, (asked - upto[before]) / np.where(rise > 0, rise, 1), 1)
+        # No value below the node reaches a level above either: the law jumps at the node.
+        jumps = (wanted > below[node]) | (wanted > self.highest[before])
+        part = np.where(jumps, 1.0, np.clip(part, 0, 1))
         return np.asarray(np.where(node == 0, 0.0, (before + part) * self.step))
 
     def limited_mean(self, limit: ArrayLike) -> Floats:
@@ -167,7 +163,7 @@ class Aggregate:
         from scipy.special import ndtr
 
         level = np.asarray(ndtr(np.asarray(score, np.float64)))
-        return self.quantile(np.minimum(level, self._cumulative[-1]))
+        return self.quantile(np.minimum(level, self._sides[0][-1]))
 
     def expectation(self) -> float:
         """Return the mean."""
@@ -178,10 +174,25 @@ class Aggregate:
         return self.sd
 
 
-def between(probabilities: Floats, lowest: Floats, highest: Floats) -> Floats:
-    """Return P(S <= node), half of each node's mass below it, within its bounds."""
-    middle = np.cumsum(probabilities) - probabilities / 2
-    return np.asarray(np.maximum.accumulate(np.clip(middle, lowest, highest)))
+def at_nodes(probabilities: Floats, lowest: Floats, highest: Floats) -> tuple[Floats, Floats]:
+    """Return P(S <= node) and P(S < node), within the bounds.
+
+    Mass of a smooth law at a node stands for half a step on both sides; what stands above that of
+    the neighbours is an atom (no claims, amounts at the limit). The bounds take back what is wrong
+    in this: where amounts lie on the grid they are the law itself.
+    """
+    around = np.pad(probabilities, 1, mode="edge")
+    around[0] = probabilities[1]
+    smooth = np.minimum(probabilities, (around[:-2] + around[2:]) / 2)
+    upto = np.cumsum(probabilities)
+    below = np.clip(upto - probabilities + smooth / 2, _shifted(lowest), _shifted(highest))
+    upto = np.clip(upto - smooth / 2, lowest, highest)
+    return np.maximum.accumulate(upto), np.maximum.accumulate(below)
+
+
+def _shifted(bound: Floats) -> Floats:
+    """Return a bound of P(S < node), which is one of P(S <= s) for s just below the node."""
+    return np.concatenate([[0.0], bound[:-1]])
 
 
 def quantile_bounds(

@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from riskshare.laws.compound.aggregate import between
+from riskshare.laws.compound.aggregate import at_nodes
 from riskshare.laws.compound.frequency import Floats
 from riskshare.laws.compound.grid import Inverted
 from riskshare.laws.compound.portfolio import Group, expected_claims, inverted
@@ -77,5 +77,6 @@ def change(
     points = len(lowest) // 2
     coarse = inverted(groups, masses, points).probabilities
     nodes = slice(0, 2 * points, 2)
-    fine = between(central.probabilities, lowest, highest)[nodes]
-    return float(np.max(np.abs(between(coarse, lowest[nodes], highest[nodes]) - fine)))
+    fine, _ = at_nodes(central.probabilities, lowest, highest)
+    rough, _ = at_nodes(coarse, lowest[nodes], highest[nodes])
+    return float(np.max(np.abs(rough - fine[nodes])))

@@ -19,6 +19,7 @@ from riskshare.laws.marginal import AbstractLaw
 
 _POINTS = 2**17
 _FAR = 1e-13
+_NEAR = 1e-6
 _LARGE = 4096
 
 
@@ -75,7 +76,7 @@ class Truncated:
         from scipy.special import ndtr, ndtri
 
         z = np.asarray(score, np.float64)
-        above = 1 - self._held + self._held * ndtr(-z)
+        above = self.of.survival(np.asarray(self.upper)) + self._held * ndtr(-z)
         inner = np.where(z < 0, ndtri(self._held * ndtr(z)), -ndtri(above))
         return np.minimum(self.of.at(inner), self.upper)
 
@@ -188,18 +189,30 @@ def standard_sum_quantile(
     return np.stack(rows)
 
 
+class _Grid(NamedTuple):
+    """One amount's probabilities at 0, step, ...; those of amounts above `top` may be left out."""
+
+    masses: Floats
+    step: float
+    top: float
+
+
 class _Amount:
-    """One amount on a grid, and the quantiles of its sums."""
+    """One amount on a wide grid and, where its tail is long, on a fine one."""
 
     def __init__(self, severity: Truncated | AbstractLaw, most: int) -> None:
         self._law, self._layer = severity, Layer(severity)
         self.mean, self.spread = severity.expectation(), severity.standard_deviation()
-        self._top = self.mean + self.spread
-        while float(self._layer.survival(np.asarray(self._top))) > _FAR / most:
-            self._top *= 1.25
-        self._step = self._top / _POINTS
-        self._masses = self._layer.masses(self._step, _POINTS).preserving
         self._expansion: tuple[Floats, Floats] | None = None
+        self._wide, self._fine = (self._grid(level / most) for level in (_FAR, _NEAR))
+
+    def _grid(self, beyond: float) -> _Grid:
+        """Return a grid up to an amount exceeded with at most this probability."""
+        top = self.mean + self.spread
+        while float(self._layer.survival(np.asarray(top))) > beyond:
+            top *= 1.25
+        step = top / _POINTS
+        return _Grid(self._layer.masses(step, _POINTS).preserving, step, top)
 
     def quantile(self, n: int, scores: Floats) -> Floats:
         """Return the standardised quantile of the sum of n."""
@@ -210,16 +223,15 @@ class _Amount:
         if n > _LARGE:
             return self._large(n, scores)
         low, high = self._window(n)
-        masses, step = self._masses, self._step
-        while step * _POINTS < high - low:
-            masses, step = doubled(masses), 2 * step
-        place = np.arange(float(len(masses)))
-        mean = float(masses @ place)
-        spread = sqrt(float(masses @ (place - mean) ** 2))
-        probabilities, first = _power(masses, n, floor(low / step))
-        values = (first + np.arange(_POINTS) - n * mean) / (sqrt(n) * spread)
-        reached, kept = _scores(probabilities)
-        return np.interp(scores, reached, values[kept])
+        far, values = _quantiles(self._wide, n, low, high + self._wide.top)
+        quantile = np.interp(scores, far, values)
+        # On the fine grid, twice as long as is read so that what wraps comes to nothing.
+        length = 2 * (high - low + self._fine.top)
+        if 4 * length < high - low + self._wide.top:
+            near, values = _quantiles(self._fine, n, low, low + length, self.mean, self.spread)
+            inside = scores <= near[-1]
+            quantile[inside] = np.interp(scores[inside], near, values)
+        return quantile
 
     def _large(self, n: int, scores: Floats) -> Floats:
         """Return z + a / sqrt(n) + b / n, a and b from two smaller numbers (Cornish and Fisher).
@@ -227,24 +239,58 @@ class _Amount:
         The n-th power of a transform multiplies its rounding by n, which spoils far tails in time.
         """
         if not self._expansion:
-            z = np.asarray(scores, np.float64)
-            few, many = (self.quantile(k, z) - z for k in (_LARGE // 4, _LARGE))
+            few, many = (self.quantile(k, scores) - scores for k in (_LARGE // 4, _LARGE))
             first = sqrt(_LARGE) * (2 * many - few / 2)
             self._expansion = first, _LARGE * many - sqrt(_LARGE) * first
         first, second = self._expansion
         return np.asarray(scores + first / sqrt(n) + second / n)
 
     def _window(self, n: int) -> tuple[float, float]:
-        """Return bounds outside which the sum hardly lies: 1e-12.
+        """Return bounds outside which the sum hardly lies (1e-12), but for one large amount.
 
         Below, ``P(S <= n m - t) <= exp(-t^2 / (2 n E[X^2]))`` for amounts of zero or more
-        (Maurer 2003). Above, what a normal sum and the largest amount reach together.
+        (Maurer 2003). Above, nine standard deviations.
         """
         low = n * self.mean - 7.5 * sqrt(n * (self.mean**2 + self.spread**2))
-        return max(low, 0.0), n * self.mean + 9 * sqrt(n) * self.spread + self._top
+        return max(low, 0.0), n * self.mean + 9 * sqrt(n) * self.spread
 
 
-def _power(masses: Floats, n: int, first: int) -> tuple[Floats, int]:
+def _quantiles(
+    grid: _Grid,
+    n: int,
+    low: float,
+    high: float,
+    mean: float | None = None,
+    spread: float | None = None,
+) -> tuple[Floats, Floats]:
+    """Return scores and standardised values of the sum of n at nodes from `low` to `high`.
+
+    With a mean and a deviation of one amount given, amounts above the grid's top are left out: the
+    law is right up to `low` and that much, and ends there. Without, they are the rounded amount's
+    own, which takes out most of what rounding does.
+    """
+    masses, step = grid.masses, grid.step
+    while step * _POINTS < high - low:
+        masses, step = doubled(masses), 2 * step
+    nodes = _POINTS
+    if mean is None or spread is None:
+        place = np.arange(float(len(masses)))
+        steps = float(masses @ place)
+        deviation = sqrt(float(masses @ (place - steps) ** 2))
+    else:
+        masses = masses.copy()
+        masses[int(grid.top / step) :] = 0.0
+        steps, deviation = mean / step, spread / step
+        nodes = int(grid.top / step)
+    first = floor(low / step)
+    probabilities = _power(masses, n, first)[:nodes]
+    place = first + np.arange(float(len(probabilities)))
+    values = np.asarray((place - n * steps) / (sqrt(n) * deviation), np.float64)
+    reached, kept = _scores(probabilities, 0.0 if mean is None else 1 - probabilities.sum())
+    return reached, values[kept]
+
+
+def _power(masses: Floats, n: int, first: int) -> Floats:
     """Return the sum's probabilities at `_POINTS` nodes from `first` on, counted round.
 
     The amount is centred first: its transform's phase is small where the transform is not, and its
@@ -257,10 +303,10 @@ def _power(masses: Floats, n: int, first: int) -> tuple[Floats, int]:
     circle[0] += masses[_POINTS:].sum()
     around = np.fft.irfft((np.fft.rfft(circle) * turn) ** n, _POINTS)
     # Node i of the sum stands at i - n centre, counted round.
-    return np.maximum(np.roll(around, n * centre - first), 0.0), first
+    return np.maximum(np.roll(around, n * centre - first), 0.0)
 
 
-def _scores(probabilities: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+def _scores(probabilities: Floats, beyond: float) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the normal scores of the nodes with half of each node's mass below it.
 
     Nodes where the distribution does not rise are left out. Above the median the probability
@@ -269,7 +315,7 @@ def _scores(probabilities: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     from scipy.special import ndtri
 
     below = np.cumsum(probabilities) - probabilities / 2
-    above = np.cumsum(probabilities[::-1])[::-1] - probabilities / 2
+    above = beyond + np.cumsum(probabilities[::-1])[::-1] - probabilities / 2
     kept = (probabilities > 0) & (np.minimum(below, above) > 1e-14)
     below, above = below[kept], above[kept]
     scores = np.where(below < 0.5, ndtri(np.minimum(below, 0.5)), -ndtri(np.minimum(above, 0.5)))

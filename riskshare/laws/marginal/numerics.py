@@ -10,6 +10,7 @@ REACH = 37.5
 """Normal scores beyond which a probability is no longer a float of full precision."""
 
 _STEPS = 240
+_CLOSE = 2e-15
 _PANEL = 0.5
 _NODES = 24
 
@@ -17,10 +18,10 @@ _NODES = 24
 def invert(
     function: Callable[[Floats], Floats], target: Floats, low: Floats | float, high: Floats | float
 ) -> Floats:
-    """Return the least x from low to high with function(x) >= target, to about 1e-15 relative.
+    """Return the least x from low to high with function(x) >= target, to about 4e-15 relative.
 
-    Safeguarded false position (Illinois), every third step halving the bracket in the order of
-    floats, which ends in 64 halvings whatever the function: steps and jumps are found too.
+    Chandrupatla's method (1997): inverse quadratic interpolation where it is safe, else the
+    bracket is halved in the order of floats, so that steps and jumps are found as well.
 
     Parameters
     ----------
@@ -33,28 +34,38 @@ def invert(
     shape = wanted.shape
     wanted, lo, hi = wanted.ravel(), lo.ravel(), hi.ravel()
     g_lo, g_hi = function(lo) - wanted, function(hi) - wanted
-    hi = np.where(g_lo >= 0, lo, hi)
-    lo = np.where(g_hi < 0, hi, lo)
-    for step in range(_STEPS):
-        size = np.maximum(np.abs(lo), np.abs(hi))
-        near = np.flatnonzero(hi - lo > 4e-16 * size)
-        if not near.size:
+    found = np.where(g_lo >= 0, lo, hi)
+    places = np.flatnonzero((g_lo < 0) & (g_hi >= 0))
+    # rows: the point tried last, the other side of the root, and what either was before
+    x = np.stack([hi, lo, hi])[:, places]
+    g = np.stack([g_hi, g_lo, g_hi])[:, places]
+    for _ in range(_STEPS):
+        if not places.size:
             break
-        a, b, least = lo[near], hi[near], 2.5e-16 * size[near]
-        with np.errstate(all="ignore"):
-            x = b - g_hi[near] * ((b - a) / (g_hi[near] - g_lo[near]))
-        halving = ~np.isfinite(x) | (step % 3 == 2)
-        x = np.where(halving, _halfway(a, b), np.clip(x, a + least, b - least))
-        x = np.where((x > a) & (x < b), x, _halfway(a, b))
-        stuck = (x <= a) | (x >= b)
-        g = function(x) - wanted[near]
-        above = g >= 0
-        # Illinois: the end that stays counts half, so that both ends close in.
-        g_lo[near] = np.where(above, g_lo[near] / 2, g)
-        g_hi[near] = np.where(above, g, g_hi[near] / 2)
-        hi[near] = np.where(above, x, b)
-        lo[near] = np.where(above & ~stuck, a, np.where(stuck, hi[near], x))
-    return hi.reshape(shape)
+        new = _next(x, g)
+        value = function(new) - wanted[places]
+        same = (value >= 0) == (g[0] >= 0)
+        x = np.stack([new, np.where(same, x[1], x[0]), np.where(same, x[0], x[1])])
+        g = np.stack([value, np.where(same, g[1], g[0]), np.where(same, g[0], g[1])])
+        found[places] = np.where(value >= 0, x[0], np.where(g[1] >= 0, x[1], found[places]))
+        apart = np.abs(x[0] - x[1]) > 2 * _CLOSE * np.abs(x[:2]).max(axis=0)
+        x, g, places = x[:, apart], g[:, apart], places[apart]
+    return found.reshape(shape)
+
+
+def _next(x: Floats, g: Floats) -> Floats:
+    """Return the next point to try: by inverse quadratic interpolation, or halfway."""
+    least = _CLOSE * np.abs(x[:2]).max(axis=0)
+    with np.errstate(all="ignore"):
+        xi, phi = (x[0] - x[1]) / (x[2] - x[1]), (g[0] - g[1]) / (g[2] - g[1])
+        curved = g[0] / (g[1] - g[0]) * g[2] / (g[1] - g[2])
+        share = curved + (x[2] - x[0]) / (x[1] - x[0]) * g[0] / (g[2] - g[0]) * g[1] / (g[2] - g[1])
+        smooth = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi) & np.isfinite(share)
+        edge = least / np.abs(x[1] - x[0])
+        inside = x[0] + np.clip(share, edge, 1 - edge) * (x[1] - x[0])
+    low, high = x[:2].min(axis=0), x[:2].max(axis=0)
+    smooth &= (inside > low) & (inside < high)
+    return np.where(smooth, inside, _halfway(low, high))
 
 
 def _halfway(low: Floats, high: Floats) -> Floats:
