@@ -137,8 +137,9 @@ class People(Declared):
     law
         Cost of one person; its shape counts, its mean becomes the line's unit cost.
     threshold
-        Cost above which people are drawn one by one; half the lowest attachment or truncation
-        point that a term of the case has for the line, unless given.
+        Cost above which people are drawn one by one. Unless given, half the lowest attachment or
+        truncation point that a term of the case has for the line; and where a line has few people
+        (128 places hold them), all of them are.
     """
 
     law: AbstractLaw

@@ -67,7 +67,8 @@ def uncertainty(
     Raises
     ------
     ArgumentError
-        Where correlations join indices of different kinds: their parts cannot be told apart.
+        Where correlations, or a t copula, join indices of different kinds: their parts cannot be
+        told apart.
 
     Examples
     --------
@@ -115,6 +116,12 @@ def uncertainty(
 
 def _refuse_mixed(case: Case) -> None:
     indices = case.indices()
+    kinds_drawn = {index.uncertainty for index in indices.values() if not index.certain}
+    if case.dependence.copula == "student-t" and len(kinds_drawn) > 1:
+        raise ArgumentError(
+            "a Student t copula joins all indices, so what process, parameter and baseline error "
+            "contribute cannot be told apart; split the case with a Gaussian copula"
+        )
     for correlation in case.correlations:
         kinds = {name: indices[name].uncertainty for name in correlation.between}
         if correlation.value and len(set(kinds.values())) > 1:

@@ -19,6 +19,9 @@ Terms = list[tuple[str, BoundTerm]]
 MOST = 512
 """People of a line drawn one by one at most."""
 
+ALONE = 128
+"""Lines with so few people, at most, have all of them drawn one by one."""
+
 _BELOW = 0.5
 """The threshold as a share of the lowest limit: costs may run to twice plan before it tells."""
 
@@ -46,8 +49,10 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
     for i in lines:
         people = case.lines[i].people
         assert people is not None
-        level = max(float(plan.unit_cost[:, i].max()), 1e-300)
         at = limits[i] * _BELOW if people.threshold is None else float(people.threshold)
+        if people.threshold is None and _slots(case, plan, i, 1.0) <= ALONE:
+            at = 0.0
+        level = max(float(plan.unit_cost[:, i].max()), 1e-300)
         threshold = people.law.expectation() * at / level
         chance = float(people.law.survival(np.array(threshold))) if np.isfinite(at) else 0.0
         slots.append(_slots(case, plan, i, chance))
@@ -65,8 +70,8 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
     for y in range(len(plan.expected)):
         for row, i in enumerate(lines):
             mean = max(float(plan.expected[y, i]), 1.0)
-            low, high = max(mean / 3 - 3 * sqrt(mean), 1.0), mean * 3
-            number.append(number_table(low, high, max(above[row], 1e-12)))
+            low, high = max(mean / 3, 1.0), mean * 3
+            number.append(number_table(low, high, min(max(above[row], 1e-12), 1 - 1e-12)))
             rest.append(rest_table(case.lines[i].people.law, rests[row].threshold, low, high))  # type: ignore[union-attr]  # it has people
     return tuple(slots), PeopleNumbers(
         above=_column(above),

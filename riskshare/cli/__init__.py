@@ -117,8 +117,12 @@ def run(
         print_waiting(_screen(), outcomes)
     if given is None and states_errors(loaded):
         _screen().print()
-        split = rs.uncertainty(loaded, samples=min(outcomes.sizes["sample"], 65_536), seed=seed)
-        print_uncertainty(_screen(), loaded, split)
+        try:
+            split = rs.uncertainty(loaded, samples=min(outcomes.sizes["sample"], 65_536), seed=seed)
+        except rs.ArgumentError as error:
+            _screen().print(f"The spread is not split by source: {error}")
+        else:
+            print_uncertainty(_screen(), loaded, split)
     if out is not None:
         from riskshare.files.results import write_run
 

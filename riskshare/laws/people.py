@@ -6,7 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.laws.chance import NODES, SCORE_LIMIT, CountTable, read_only
+from riskshare.laws.chance import (
+    COUNT_NODES,
+    MEAN_NODES,
+    NODES,
+    SCORE_LIMIT,
+    CountTable,
+    read_only,
+)
 from riskshare.laws.marginal import AbstractLaw
 
 Floats = NDArray[np.float64]
@@ -47,10 +54,15 @@ def above_table(law: AbstractLaw, threshold: float, chance: float) -> tuple[Floa
 
 @lru_cache(maxsize=256)
 def rest_of(law: AbstractLaw, threshold: float) -> Rest:
-    """Return the moments of the cost of one at or below a threshold; the law's mean is 1."""
+    """Return the moments of the cost of one at or below a threshold; the law's mean is 1.
+
+    Costs are not negative, so at or below a threshold of 0 there is none.
+    """
     from scipy.special import ndtri
 
     chance = float(law.survival(np.array(threshold))) if np.isfinite(threshold) else 0.0
+    if threshold <= 0:
+        return Rest(threshold, 0.0, 0.0)
     edge = min(float(-ndtri(chance)), _REACH) if chance > 0 else _REACH
     edges = np.unique(np.append(np.arange(-_REACH, edge), edge))
     jump = law.jump
@@ -76,6 +88,10 @@ def rest_table(law: AbstractLaw, threshold: float, lowest: float, highest: float
     """
     from riskshare.laws.compound import sum_table
 
+    if threshold <= 0:  # those at or below it cost nothing
+        nothing = np.zeros((1, MEAN_NODES, COUNT_NODES))
+        numbers = (0.0, 1.0, 0.0, 1.0, 0.0)
+        return CountTable(nothing, nothing, *(read_only(number) for number in numbers))
     limit = threshold if np.isfinite(threshold) else None
     values, slopes, origin, step = sum_table(law, lowest, highest, limit)
     none, one = read_only(0.0), read_only(1.0)

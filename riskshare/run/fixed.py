@@ -1,12 +1,13 @@
 """Numbers of a case that a compiled program does not take, each with the reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from riskshare.bind import Bound
 from riskshare.case import Case
+from riskshare.run.paths import index_paths
 from riskshare.run.planned import SECTIONS
 
 REMEDY = "set it with case.with_numbers and compile again"
@@ -57,11 +58,24 @@ def _exclusions(case: Case, bound: Bound) -> Iterator[tuple[str, str]]:
                 yield path, "the term is switched off, so what it needs is not asked for"
     yield from _steps(case)
     yield from _new_services(case)
+    for driver in case.drivers:
+        if driver.acts_on == "dispersion":
+            yield f"drivers.{driver.name}", "tables span what it does to the spread of a law"
     reached = _without_derivative(case, bound)
-    for path, lines in _volumes(case):
-        line = next((line for line in lines if line in reached), None)
+    new = {line.name for line in case.lines if line.baseline is None}
+    mean = "a new service, whose volume is worked out with means over the laws"
+    yield from _reaching(_volumes(case), reached)
+    yield from _reaching(_laws(case, bound), dict.fromkeys(new, mean) | reached)
+
+
+def _reaching(
+    paths: Iterable[tuple[str, tuple[str, ...]]], lines: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the paths that reach one of some lines, and why that matters."""
+    for path, reached in paths:
+        line = next((line for line in reached if line in lines), None)
         if line is not None:
-            yield path, f"it moves {line}, {reached[line]}"
+            yield path, f"it moves {line}, {lines[line]}"
 
 
 def _steps(case: Case) -> Iterator[tuple[str, str]]:
@@ -110,6 +124,27 @@ def _volumes(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
         exposed = tuple(line.name for line in case.lines if line.exposure == population.name)
         for name in ("count", "reference"):
             yield f"members.{population.name}.{name}", exposed
+
+
+def _laws(case: Case, bound: Bound) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield laws of indices that move what is drawn of some lines, loadings, and the lines."""
+    structure, plan = bound.structure, bound.plan
+    names, first = case.labels()["line"], structure.drivers + structure.populations
+    moves = np.zeros((structure.lines, len(case.indices())), bool)
+    for d, driver in enumerate(case.drivers):
+        # means over the law are what a new service's volume is worked out with
+        moves[:, d] = (plan.loadings[:, d] != 0) & (driver.acts_on == "activity")
+    moves[:, structure.drivers : first] = plan.exposure != 0
+    touched = np.any(plan.moved != 0, axis=0)
+    moves[:, first : first + structure.changes] = touched
+    for k, change in enumerate(structure.delayed):
+        moves[:, first + structure.changes + k] = touched[:, change]
+    for line in case.lines:
+        yield f"lines.{line.name}.loadings", (line.name,)
+    for i, (prefix, _) in enumerate(index_paths(case)):
+        lines = tuple(names[row] for row in np.flatnonzero(moves[:, i]))
+        for name in ("value", "sd", "interval"):
+            yield f"{prefix}.{name}", lines
 
 
 def _without_derivative(case: Case, bound: Bound) -> dict[str, str]:

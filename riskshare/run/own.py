@@ -1,7 +1,7 @@
 """A planning model's own draws, checked against a case and laid out for the kernel."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,54 +193,69 @@ def _check_indices(
 
     Drawn apart from the given activity, an index would be credited with what it did not do.
     """
-    volumes = [arrays[name] for name in ("activity", "case_mix") if name in arrays]
-    if not volumes:
-        return
-    there: Any = np.any([~np.isnan(array).any(-1) for array in volumes], axis=0)
     absent: Any = np.ones((bound.structure.years, len(case.indices())), bool)
     if index is not None:
         absent = np.isnan(index).any(-1)
-    problems = []
     names, labels = list(case.indices()), case.labels()
-    for d, line, who in _explaining(case, bound):
-        for y in np.flatnonzero(there[:, line] & absent[:, d]):
-            problems.append(
-                Problem(
-                    f"driver_index[{names[d]}, {labels['year'][y]}]",
-                    f"missing; {who} needs it, and the activity of {labels['line'][line]} is "
-                    "given: give the index that goes with it in every run",
-                )
+    missing: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+    for name, moves in _moves(case, bound).items():
+        if name not in arrays:
+            continue
+        there: Any = ~np.isnan(arrays[name]).any(-1)
+        for line, asked, who in _asked(case, bound):
+            for d in np.flatnonzero(moves[line] & asked):
+                years = np.flatnonzero(there[:, line] & absent[:, d])
+                if len(years):
+                    lines, when = missing.setdefault((names[d], who), (set(), set()))
+                    lines.add(labels["line"][line])
+                    when |= {labels["year"][y] for y in years}
+    if missing:
+        raise ExperienceError(
+            Problem(
+                f"driver_index[{name}]",
+                f"missing in {', '.join(sorted(when))}; {who} needs it, and "
+                f"{', '.join(sorted(lines))} are given: give the index that goes with them in "
+                "every run",
             )
-    if problems:
-        raise ExperienceError(dict.fromkeys(problems))
+            for (name, who), (lines, when) in missing.items()
+        )
 
 
-def _explaining(case: Case, bound: Bound) -> list[tuple[int, int, str]]:
-    """Return drawn indices that move a line and that something asks for: (index, line, who)."""
+def _moves(case: Case, bound: Bound) -> dict[str, NDArray[np.bool_]]:
+    """Return which drawn indices move which lines, (line, index), by what they move."""
     structure, plan = bound.structure, bound.plan
-    moves = np.zeros((structure.lines, len(case.indices())), bool)
-    for d, driver in enumerate(case.drivers):
-        if driver.acts_on in ("activity", "case_mix"):
-            moves[:, d] = plan.loadings[:, d] != 0
-    first = structure.drivers + structure.populations
-    moves[:, structure.drivers : first] = plan.exposure != 0
-    touched = np.any(plan.moved != 0, axis=0)
-    moves[:, first : first + structure.changes] = touched
     drawn = np.zeros(len(case.indices()), bool)
     drawn[list(structure.drawn)] = True
-    found: list[tuple[int, int, str]] = []
+    found = {}
+    for name in ("activity", "case_mix"):
+        moves = np.zeros((structure.lines, len(case.indices())), bool)
+        for d, driver in enumerate(case.drivers):
+            if driver.acts_on == name:
+                moves[:, d] = plan.loadings[:, d] != 0
+        found[name] = moves & drawn
+    first = structure.drivers + structure.populations
+    activity = found["activity"]
+    activity[:, structure.drivers : first] = plan.exposure != 0
+    activity[:, first : first + structure.changes] = np.any(plan.moved != 0, axis=0)
+    activity &= drawn
+    return found
+
+
+def _asked(case: Case, bound: Bound) -> Iterator[tuple[int, NDArray[np.bool_], str]]:
+    """Yield lines, the indices that something asks for because of them, and who does."""
+    structure, plan = bound.structure, bound.plan
+    every = np.ones(len(case.indices()), bool)
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
         term: Any = slot.term
         if "indices" in term.needs() and np.any(term.in_force > 0):
             for line in term.lines:
-                found += [(int(d), line, name) for d in np.flatnonzero(moves[line] & drawn)]
+                yield line, every, name
+    first = structure.drivers + structure.populations
     for c in range(structure.changes):
         line = int(np.argmax(plan.taken[:, c]))
         behaviour = case.lines[line].cost
-        held = line in structure.cost.exit_lines and behaviour.exit_basis != "realised"
-        if held and drawn[first + c]:
-            found.append((first + c, line, f"the cost of {case.lines[line].name}"))
-    return found
+        if line in structure.cost.exit_lines and behaviour.exit_basis != "realised":
+            yield line, np.arange(len(every)) == first + c, f"the cost of {case.lines[line].name}"
 
 
 def _by_chance(

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from riskshare.case import Case
 from riskshare.parameters import (
     Declared,
     FrozenMap,
@@ -21,6 +22,7 @@ from riskshare.parameters import (
     item_path,
     label_path,
 )
+from riskshare.system import AbstractIndex
 
 
 class Reader:
@@ -98,6 +100,20 @@ class Reader:
             return float(self.places.get(at, -1))
 
         return inside(given, path), found
+
+
+def index_paths(case: Case) -> list[tuple[str, AbstractIndex]]:
+    """Return all indices with the path that their numbers begin with, in the order of the case.
+
+    Nothing for other positions, which have their numbers elsewhere.
+    """
+    found: list[tuple[str, AbstractIndex]] = [(f"drivers.{d.name}", d) for d in case.drivers]
+    found += [(f"members.{p.name}", p) for p in case.members]
+    found += [(f"changes.{c.name}.delivery", c.delivery) for c in case.changes]
+    found += [(f"changes.{c.name}.delay", c.delay) for c in case.changes if c.delay is not None]
+    found += [(f"partners.{p.name}.quality", p.quality) for p in case.partners if p.quality]
+    held = list(case.indices().values())
+    return found + [("", index) for index in held[len(found) :]]
 
 
 def replaced(reader: Reader, node: Any, bound: Any, prefix: str, labels: Labels, years: int) -> Any:

@@ -12,18 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from riskshare.bind import Bound
-from riskshare.bind.leaves import BoundTerm, Leaves, World, Yearly
+from riskshare.bind.leaves import BoundTerm, Laws, Leaves, World, Yearly
 from riskshare.bind.terms import Binder, in_running_order, with_last
 from riskshare.case import Case, Contract
 from riskshare.contract.budget import Budget, steps_of
 from riskshare.contract.keys import borne
 from riskshare.contract.support import StrandedSupport
 from riskshare.contract.term import AbstractTerm
+from riskshare.laws.indices import Z90
+from riskshare.laws.marginal import AbstractLaw
 from riskshare.names import ACCOUNTS
 from riskshare.parameters import Labels
 from riskshare.plan import Plan
-from riskshare.run.paths import Reader, replaced
+from riskshare.run.paths import Reader, index_paths, replaced
 from riskshare.run.planned import SECTIONS, moved_plan
+from riskshare.system import Delay
 
 
 def leaves_at(reader: Reader, case: Case, bound: Bound, numbers: Leaves) -> Leaves:
@@ -34,14 +37,52 @@ def leaves_at(reader: Reader, case: Case, bound: Bound, numbers: Leaves) -> Leav
     numbers
         The leaves of the bound case in the type of the program.
     """
-    moves = any(path.startswith(SECTIONS) for path in reader.places)
+    moves = any(path.startswith(SECTIONS) and not _of_law(path) for path in reader.places)
     plan = moved_plan(reader, case, bound) if moves else None
     terms = _terms(reader, case, bound, numbers.yearly.terms, plan)
     return dataclasses.replace(
         numbers,
+        laws=_laws(reader, case, numbers.laws),
         world=_world(reader, case, numbers.world, plan),
         yearly=_yearly(reader, case, bound, numbers.yearly, plan, terms),
     )
+
+
+def _of_law(path: str) -> bool:
+    """Whether a number says how things vary, and so does not move the plan."""
+    name = path.partition("[")[0].rpartition(".")[2]
+    return name in ("value", "sd", "interval", "influence", "loadings")
+
+
+def _laws(reader: Reader, case: Case, laws: Laws) -> Laws:
+    """Return the laws of indices that have a closed form; tables stay as they are."""
+    places, scales = list(laws.location[:, 0]), list(laws.scale[:, 0])
+    labels = case.labels()
+    for i, (prefix, index) in enumerate(index_paths(case)):
+        if isinstance(index.law, AbstractLaw) or not prefix:
+            continue
+        value, sd, interval = (
+            reader.declared(prefix, index, name, labels) for name in ("value", "sd", "interval")
+        )
+        if not any(isinstance(number, jax.Array) for number in (value, sd, interval)):
+            continue
+        logs = index.law == "lognormal"
+        if interval is not None:
+            ends = jnp.log(interval) if logs else interval
+            places[i], scales[i] = ends.sum() / 2, (ends[1] - ends[0]) / (2 * Z90)
+            continue
+        at = (0.0 if isinstance(index, Delay) else 1.0) if value is None else value
+        sd = 0.0 if sd is None else sd
+        if logs:
+            at = jnp.log(at) - (sd**2 / 2 if index.centre == "mean" else 0.0)
+        places[i], scales[i] = at, sd
+    if not places:
+        return laws
+
+    def column(values: list[Any]) -> Any:
+        return jnp.stack([jnp.asarray(value, reader.dtype) for value in values])[:, None]
+
+    return dataclasses.replace(laws, location=column(places), scale=column(scales))
 
 
 def _world(reader: Reader, case: Case, world: World, plan: Plan | None) -> World:
@@ -55,12 +96,29 @@ def _world(reader: Reader, case: Case, world: World, plan: Plan | None) -> World
     influence: Any = world.influence
     if rows:
         influence = jnp.stack([jnp.asarray(row) for row in rows]).T
+    loadings = [
+        reader.declared(f"lines.{line.name}", line, "loadings", labels) for line in case.lines
+    ]
+    if any(isinstance(row, jax.Array) for row in loadings):
+        whole = jnp.stack([jnp.asarray(row) for row in loadings])
+        world = dataclasses.replace(
+            world,
+            **{
+                f"{what}_loadings": whole * _acting(case, what, reader.dtype)
+                for what in ("activity", "case_mix", "unit_cost")
+            },
+        )
     return dataclasses.replace(
         world,
         influence=borne(influence, key),
         residual_key=key,
         profile_size=world.profile_size if plan is None else plan.size,
     )
+
+
+def _acting(case: Case, what: str, dtype: Any) -> Any:
+    """Return 1 for the drivers that act on something."""
+    return np.array([driver.acts_on == what for driver in case.drivers], dtype)
 
 
 def _yearly(

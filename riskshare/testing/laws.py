@@ -62,7 +62,7 @@ class Laws:
         self, noise: Noise | None, unit_cost: Noise | None, spreading: list[str]
     ) -> dict[str, Any]:
         """Return the fields of a line that are uncertain, with more than its plain noise."""
-        own, zeros, spread, mix, follows, limited, people = (
+        own, zeros, spread, mix, follows, limited, personal = (
             self.chance(p) for p in (0.2, 0.2, 0.2, 0.25, 0.5, 0.25, 0.1)
         )
         coupled = noise is not None and bool(noise.factors)
@@ -79,9 +79,11 @@ class Laws:
             case_mix = Noise(law=self._positive(), with_activity=along)
         counted = noise is not None and noise.law in COUNTS
         found: dict[str, Any] = {"noise": noise, "unit_cost_noise": unit_cost}
-        if people and counted:
+        if personal and counted:
             law = Lognormal(cv=self.draw(st.sampled_from([0.5, 2.0])))
-            found |= {"people": People(law=law), "unit_cost_noise": None}
+            # nobody above the threshold, so that numbers do not decide how many are drawn apart
+            people = People(law=law, threshold=1e12)
+            found |= {"people": people, "unit_cost_noise": None}
         if limited:
             capacity = Capacity(
                 units=self.number(100, 20_000),

@@ -24,12 +24,17 @@ from riskshare.laws.compound import (
     independent_sum,
 )
 from riskshare.laws.marginal import (
+    Component,
     Discrete,
+    Empirical,
     Gamma,
     GeneralisedPareto,
     Lognormal,
+    Mixture,
     Normal,
     Pareto,
+    Pert,
+    Shock,
     Spliced,
 )
 
@@ -453,6 +458,43 @@ def test_layers_are_exact_before_rounding(severity, attachment, limit):
     assert moved <= 3 * rough.error.estimate
     premium = np.abs(rough.stop_loss_premium(s) - total.stop_loss_premium(s)).max()
     assert premium <= rough.error.stop_loss
+
+
+@pytest.mark.parametrize(
+    "severity",
+    [
+        Gamma(mean=3.0, cv=4.0),
+        Pareto(minimum=1.0, index=3.5),
+        Pert(low=0.0, mode=2.0, high=9.0),
+        Empirical(values=[0.0, 1.0, 1.0, 4.0, 20.0]),
+        Discrete(values=[1.0, 3.14159265], weights=[0.5, 0.5]),
+        Shock(
+            probability=0.1, calm=1.0, effect=GeneralisedPareto(minimum=1.0, scale=1.0, shape=0.1)
+        ),
+        Mixture(
+            components=[
+                Component(weight=0.7, law=discrete([0.0], [1.0])),
+                Component(weight=0.3, law=Gamma(mean=10.0, cv=1.0)),
+            ]
+        ),
+    ],
+    ids=lambda law: law.kind,
+)
+@pytest.mark.parametrize("frequency", [Poisson(0.05), NegativeBinomial(20, 0.3)], ids=str)
+@pytest.mark.parametrize("limit", [inf, 5.03])
+def test_reported_errors_hold_for_every_law(severity, frequency, limit):
+    fine, rough = (
+        aggregate(frequency, severity, attachment=1.3, limit=limit, points=points)
+        for points in (2**14, 2**12)
+    )
+    s = np.linspace(0, min(fine.grid[-1], rough.grid[-1]), 400)
+    moved = np.abs(rough.distribution(s) - fine.distribution(s)).max()
+    assert moved <= rough.error.distribution + fine.error.distribution
+    moved = np.abs(rough.stop_loss_premium(s) - fine.stop_loss_premium(s)).max()
+    assert moved <= rough.error.stop_loss + fine.error.stop_loss
+    level = np.array([0.97, 0.99, 0.999])
+    assert np.all(fine.distribution(fine.quantile(level)) >= level - 1e-11)
+    np.testing.assert_allclose(fine.at(st.norm.ppf(level)), fine.quantile(level), rtol=1e-9)
 
 
 def test_wrap_around_is_taken_out():

@@ -242,6 +242,33 @@ def test_standardised_sum_of_two_with_a_heavy_tail():
         assert st.norm.isf(above) == pytest.approx(score, abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        Pareto(minimum=1.0, index=2.5),
+        Lognormal(mean=1.0, cv=3.0),
+        Discrete(values=[0.0, 1.0, 30.0], weights=[0.5, 0.4, 0.1]),
+    ],
+    ids=lambda law: law.kind,
+)
+def test_standardised_sums_rise_and_agree_with_simulated_ones(law):
+    rows = standard_sum_quantile(law, np.array([1.0, 1.5, 2.0, 40.0, 9_000.0]), SCORES)
+    assert np.all(np.isfinite(rows))
+    assert np.all(np.diff(rows, axis=1) >= 0)
+    amounts = law.at(np.random.default_rng(8).standard_normal((20_000, 40)))
+    sums = np.sort(amounts.sum(axis=1) - 40 * law.expectation())
+    sums /= sqrt(40) * law.standard_deviation()
+    for place in (-2.0, -1.0, 0.0, 1.0, 2.0):
+        node = int(np.argmin(np.abs(SCORES - place)))
+        below = np.searchsorted(sums, rows[3, node])
+        upto = np.searchsorted(sums, rows[3, node + 1], side="right")  # an atom spans nodes
+        level = st.norm.cdf(SCORES[[node, node + 1]])
+        error = 4 * sqrt(level[0] * (1 - level[0]) * sums.size)
+        atom = 20_000 * 0.05 if law.kind == "discrete" else 0
+        assert below - error - atom <= level[1] * sums.size
+        assert upto + error + atom >= level[0] * sums.size
+
+
 def test_sum_table_spans_its_numbers_and_reads_truncated_amounts():
     severity = Lognormal(mean=1.0, cv=2.0)
     values, slopes, log_origin, log_step = sum_table(severity, 0.2, 400.0, upper_limit=6.0)

@@ -291,7 +291,7 @@ def test_a_split_by_driver_needs_the_drivers_of_given_activity():
     split = dataclasses.replace(
         of, contracts=[dataclasses.replace(contract, terms=[*contract.terms, needing])]
     )
-    with pytest.raises(rs.ExperienceError, match=r"driver_index\[demand, 2018/19\]: missing; msk"):
+    with pytest.raises(rs.ExperienceError, match=r"driver_index\[demand\]: missing in 2018/19; msk"):
         rs.simulate(split, given=own[["activity"]], chance="included")
     whole = own[["activity", "driver_index"]]
     assert rs.simulate(split, given=whole, chance="included").sizes["sample"] == 64

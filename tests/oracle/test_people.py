@@ -157,3 +157,20 @@ def test_what_cannot_be_is_refused_with_its_path():
     cover = rs.StopLoss(from_="external", to=PAYER, attachment=1e4, coinsurance=1.0)
     with pytest.raises(rs.ArgumentError, match="some of its lines have no law of it"):
         rs.simulate(case([line()], [rs.CostReimbursement(), cover]), samples=64)
+
+
+@pytest.mark.parametrize("number", [0.5, 4.0, 15.0])
+def test_a_few_people_are_all_drawn_one_by_one(number):
+    people = rs.People(law=Gamma(cv=2.0))
+    noise = rs.Noise(law="poisson")
+    of = case([line(baseline=number, unit_cost=COST, noise=noise, people=people)])
+    assert bind(of).structure.slots[0] > number
+    cost = rs.simulate(of, samples=SAMPLES, seed=2).line_cost.values.ravel()
+    n = np.arange(1, 80)
+    weight = st.poisson(number).pmf(n)
+    # a count's probabilities are read between nodes of its mean
+    assert_chance(cost == 0, np.exp(-number), bias=3e-4)
+    for x in (300.0, 2_000.0, 20_000.0, 60_000.0):
+        inner = st.gamma(n * 0.25, scale=COST * 4).cdf(x)
+        assert_chance(cost <= x, weight @ inner + np.exp(-number), bias=3e-4)
+    assert_mean(cost, number * COST, bias=4e-4 * COST)

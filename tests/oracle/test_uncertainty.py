@@ -85,6 +85,13 @@ def test_correlated_kinds_are_refused():
         rs.uncertainty(of)
 
 
+def test_a_t_copula_joins_what_should_be_told_apart():
+    pair = normal("a", 0.1, "process"), normal("b", 0.1, "parameter")
+    joined = rs.Dependence(copula="student-t", degrees_of_freedom=4)
+    with pytest.raises(rs.ArgumentError, match="Student t copula joins all indices"):
+        rs.uncertainty(paid(*pair, dependence=joined))
+
+
 def test_fitted_errors_that_hang_together_are_one_part():
     pair = normal("a", 0.1, "parameter"), normal("b", 0.1, "parameter")
     of = paid(*pair, correlations=[rs.Correlation(between=["a", "b"], value=-0.9)])

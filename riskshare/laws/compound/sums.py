@@ -231,7 +231,8 @@ class _Amount:
             near, values = _quantiles(self._fine, n, low, low + length, self.mean, self.spread)
             inside = scores <= near[-1]
             quantile[inside] = np.interp(scores[inside], near, values)
-        return quantile
+        # The grids may differ by a fraction of the wide one's step where they meet.
+        return np.maximum.accumulate(quantile)
 
     def _large(self, n: int, scores: Floats) -> Floats:
         """Return z + a / sqrt(n) + b / n, a and b from two smaller numbers (Cornish and Fisher).
@@ -243,7 +244,7 @@ class _Amount:
             first = sqrt(_LARGE) * (2 * many - few / 2)
             self._expansion = first, _LARGE * many - sqrt(_LARGE) * first
         first, second = self._expansion
-        return np.asarray(scores + first / sqrt(n) + second / n)
+        return np.maximum.accumulate(scores + first / sqrt(n) + second / n)
 
     def _window(self, n: int) -> tuple[float, float]:
         """Return bounds outside which the sum hardly lies (1e-12), but for one large amount.
