@@ -15,6 +15,7 @@ import riskshare as rs
 import riskshare.checks
 from riskshare.bind.leaves import Leaves
 from riskshare.files.bundled import case_names
+from riskshare.laws.marginal import Lognormal, Weibull
 from riskshare.program.block import count_traces
 from riskshare.run.tables import ready
 
@@ -73,7 +74,12 @@ def test_every_parameter_reaches_the_leaves_as_binding_anew_does(
 ) -> None:
     # one share alone may move, though a file's shares must sum to one
     monkeypatch.setattr(riskshare.checks, "check_case", lambda case: None)
-    case = rs.load_case(name)
+
+    assert not _mismatches(rs.load_case(name))
+
+
+def _mismatches(case: rs.Case) -> dict[str, str]:
+    """Parameters, one moved at a time, and the leaf that a program then has wrong."""
     program = rs.compile(case)
     paths = tuple(program.parameters)
     wrong = {}
@@ -84,17 +90,14 @@ def test_every_parameter_reaches_the_leaves_as_binding_anew_does(
             if path:
                 values[path] = values[path] * 1.01 or 0.01
             anew = ready(case.with_numbers({path: values[path]}) if path else case)
-            pairs = zip(
-                _leaves(anew.numbers), _leaves(at(np.array([*values.values()]))), strict=True
-            )
-            for (leaf, want), (_, got) in pairs:
+            got = _leaves(at(np.array([*values.values()])))
+            for (leaf, want), (_, found) in zip(_leaves(anew.numbers), got, strict=True):
                 if leaf.startswith(".laws") and leaf not in (".laws.location", ".laws.scale"):
                     continue  # tables that span means stay as they are
                 scale = np.abs(want).max() if want.size else 0
-                if want.shape != got.shape or np.any(np.abs(want - got) > 1e-11 * scale):
+                if want.shape != found.shape or np.any(np.abs(want - found) > 1e-11 * scale):
                     wrong[path] = leaf
-
-    assert not wrong
+    return wrong
 
 
 # --- equal to settle and simulate ------------------------------------------------------------
@@ -371,21 +374,28 @@ def test_an_experience_that_does_not_fit_is_refused() -> None:
 
 def _rich() -> rs.Case:
     """A case with what is drawn from tables of its own: capacity, thinning, people, zeros."""
-    severity = rs.Lognormal(mean=2000.0, cv=1.5)
+    severity = Lognormal(mean=2000.0, cv=1.5)
     fields = {"cost": behaviour(), "loadings": {"demand": 1.0}}
     lines = [
         line("waits", capacity=rs.Capacity(units=9_800.0), **fields),
         line("moved", noise=rs.Noise(law="poisson"), **fields),
-        line("people", people=rs.People(law=severity, threshold=50_000.0), baseline=300),
+        line(
+            "people",
+            people=rs.People(law=severity, threshold=50_000.0),
+            noise=rs.Noise(law="poisson"),
+            baseline=300,
+        ),
         line("rare", noise=rs.Noise(law="negative-binomial", overdispersion=0.1, zeros=0.2)),
-        line("wide", noise=rs.Noise(law=rs.Weibull(mean=1.0, shape=2.0)), **fields),
+        line("wide", noise=rs.Noise(law=Weibull(mean=1.0, shape=2.0)), **fields),
     ]
     change = rs.Change(name="shift", owner=PAYER, source="moved", size=0.1, thinning=True)
     demand = rs.Driver(name="demand", acts_on="activity", law="lognormal", sd=0.05, centre="mean")
     return a_case(lines, changes=[change], drivers=[demand], count=2)
 
 
-def test_lines_with_tables_of_their_own_are_simulated_as_they_are() -> None:
+def test_lines_with_tables_of_their_own_are_simulated_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     case = _rich()
     want = rs.simulate(case, samples=1024, seed=5, keep=["position", "cost"])
     program = rs.compile(case, keep=["position", "cost"])
@@ -399,3 +409,5 @@ def test_lines_with_tables_of_their_own_are_simulated_as_they_are() -> None:
     assert {"lines.wide.baseline", "lines.wide.price", "lines.waits.price"} <= {*program.parameters}
     assert "lines.people.people.threshold" in program.fixed
     assert "lines.waits.capacity.units" in program.fixed
+    monkeypatch.setattr(riskshare.checks, "check_case", lambda case: None)
+    assert not _mismatches(case)

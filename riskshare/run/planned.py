@@ -195,6 +195,8 @@ class _Planned:
             stated = self.reader.declared(f"lines.{line.name}", line, "plan", self.labels)
             if stated is not None:
                 plan = plan.at[:, row].set(stated * fraction)
+            elif line.capacity is not None:  # volumes that move it are no parameters
+                plan = plan.at[:, row].set(self.base.view.plan[:, row])
         return jnp.maximum(plan, 0)
 
     def _cost(self, baseline: Any) -> Any:
