@@ -10,6 +10,8 @@ import pytest
 import xarray as xr
 from builders import PAYER, behaviour, line
 from builders import case as a_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import riskshare as rs
 import riskshare.checks
@@ -18,6 +20,7 @@ from riskshare.files.bundled import case_names
 from riskshare.laws.marginal import Lognormal, Weibull
 from riskshare.program.block import count_traces
 from riskshare.run.tables import ready
+from riskshare.testing import cases
 
 TOY, MSK = "msk-toy", "mid-nottinghamshire-msk"
 QUICK = (TOY, MSK, "plymouth-integrated-fund", "reach-aco")
@@ -90,14 +93,22 @@ def _mismatches(case: rs.Case) -> dict[str, str]:
             if path:
                 values[path] = values[path] * 1.01 or 0.01
             anew = ready(case.with_numbers({path: values[path]}) if path else case)
-            got = _leaves(at(np.array([*values.values()])))
-            for (leaf, want), (_, found) in zip(_leaves(anew.numbers), got, strict=True):
-                if leaf.startswith(".laws") and leaf not in (".laws.location", ".laws.scale"):
-                    continue  # tables that span means stay as they are
-                scale = np.abs(want).max() if want.size else 0
-                if want.shape != found.shape or np.any(np.abs(want - found) > 1e-11 * scale):
-                    wrong[path] = leaf
+            differing = _differing(anew.numbers, at(np.array([*values.values()])))
+            if differing:
+                wrong[path] = differing[0]
     return wrong
+
+
+def _differing(anew: Leaves, got: Leaves) -> list[str]:
+    """Leaves that are not the same; tables that span means stay as they are, and may differ."""
+    found = []
+    for (leaf, want), (_, have) in zip(_leaves(anew), _leaves(got), strict=True):
+        if leaf.startswith(".laws") and leaf not in (".laws.location", ".laws.scale"):
+            continue
+        scale = np.abs(want).max() if want.size else 0
+        if want.shape != have.shape or np.any(np.abs(want - have) > 1e-11 * scale):
+            found.append(leaf)
+    return found
 
 
 # --- equal to settle and simulate ------------------------------------------------------------
@@ -411,3 +422,36 @@ def test_lines_with_tables_of_their_own_are_simulated_as_they_are(
     assert "lines.waits.capacity.units" in program.fixed
     monkeypatch.setattr(riskshare.checks, "check_case", lambda case: None)
     assert not _mismatches(case)
+
+
+@settings(max_examples=5)
+@given(case=cases(), seed=st.integers(0, 10_000))
+def test_leaves_of_any_case_are_those_of_binding_anew(case: rs.Case, seed: int) -> None:
+    program = rs.compile(case)
+    rng = np.random.default_rng(seed)
+    moved = {p: v * (1 + 1e-3 * rng.uniform(-1, 1)) for p, v in program.parameters.items()}
+    with pytest.MonkeyPatch.context() as patched, jax.enable_x64(True):
+        patched.setattr(riskshare.checks, "check_case", lambda case: None)
+        anew = ready(case.with_numbers(moved))
+        vector = np.array([*moved.values()])
+        got = program._at(vector, program._host(np.float64), tuple(moved), np.float64)
+
+    assert not _differing(anew.numbers, got)
+
+
+def test_what_moves_by_whole_steps_or_counts_is_fixed() -> None:
+    stepped = behaviour(step=rs.Step(size=500.0, unit="activity"))
+    lines = [
+        line("stepped", cost=stepped, loadings={"demand": 1.0}),
+        line("counted", baseline=40, noise=rs.Noise(law="poisson"), loadings={"winter": 1.0}),
+        line("smooth", loadings={"demand": 1.0}),
+    ]
+    law = {"acts_on": "activity", "law": "normal", "sd": 0.1}
+    drivers = [rs.Driver(name="demand", **law), rs.Driver(name="winter", **law)]
+    program = rs.compile(a_case(lines, drivers=drivers))
+
+    for path in ("lines.stepped.baseline", "lines.stepped.growth", "drivers.demand.sd"):
+        assert "whole" in program.fixed[path]
+    for path in ("lines.counted.baseline", "drivers.winter.sd", "lines.counted.loadings[winter]"):
+        assert "counts are whole" in program.fixed[path]
+    assert {"lines.smooth.baseline", "lines.counted.price"} <= {*program.parameters}

@@ -37,7 +37,7 @@ from riskshare.laws.indices import LawMap
 from riskshare.laws.marginal import AbstractLaw
 from riskshare.laws.normal import cumulative, inverse
 from riskshare.plan import Plan, correlation_matrix, declared, law_of
-from riskshare.system import Capacity, Noise
+from riskshare.system import AbstractIndex, Capacity, Noise
 
 Numbers = NDArray[np.float64]
 Table = TypeVar("Table", CountTable, FactorTable)
@@ -48,6 +48,8 @@ IndexTables = tuple[Numbers, Numbers, Atoms]
 COUNTS = ("poisson", "negative-binomial")
 
 _FAR = cumulative(5.0)
+_REACHED = cumulative(3.5)
+_NARROW = 3.0
 
 
 def index_tables(case: Case) -> tuple[tuple[int, ...], tuple[int, ...], IndexTables]:
@@ -142,7 +144,7 @@ def noise_of(
     explained = _explained(case, factors) + along**2
     sigma = [lognormal_sigma(float(given[i].cv)) for i in lognormal]
     zeros = [float(own[row].zeros) for row in structure.zeroed]
-    table, whole = _count_tables(plan, counts, given, spreads)
+    table, whole = _count_tables(case, plan, counts, given, spreads)
     between = spreads[len(counts) : len(counts) + len(tabled)]
     laws = [_law(given[i]) for i in tabled]
     return structure, NoiseNumbers(
@@ -216,6 +218,7 @@ def _spread(case: Case, powers: Numbers) -> tuple[float, float]:
 
 
 def _count_tables(
+    case: Case,
     plan: Plan,
     lines: tuple[int, ...],
     noises: dict[int, Noise],
@@ -231,9 +234,32 @@ def _count_tables(
             noise = noises[i]
             mean = (float(plan.expected[y, i]) or 1.0) / (1 - float(noise.zeros))
             excess = float(noise.overdispersion or 0)
-            tables.append(count_table(mean / 3, mean * 3, excess, spreads[row]))
+            low, high = _range(case, plan, y, i)
+            tables.append(count_table(mean * low, mean * high, excess, spreads[row]))
             whole.append(float(mean < WHOLE_BELOW * plan.view.fraction[y]))
     return (_even(tables) if tables else None), np.array(whole)
+
+
+def _range(case: Case, plan: Plan, year: int, line: int) -> tuple[float, float]:
+    """Return how far drivers and members move a line's mean, as multiples of what is expected.
+
+    At least from a third to three times, at most from a thirtieth to thirty times.
+    """
+    low, high = 0.0, 0.0
+    moving: list[tuple[AbstractIndex, float]] = [
+        (driver, float(power))
+        for driver, power in zip(case.drivers, plan.loadings[line], strict=True)
+        if power and driver.acts_on == "activity"
+    ]
+    moving += [(p, 1.0) for p, on in zip(case.members, plan.exposure[line], strict=True) if on]
+    for index, power in moving:
+        steps = year + 1 if index.process == "random-walk" else 1
+        found = law_of(index)
+        ends = [steps * power * log(max(found.quantile(q), 1e-9)) for q in (1 - _REACHED, _REACHED)]
+        low, high = low + min(ends), high + max(ends)
+    far = log(WIDEST)
+    near = log(_NARROW)
+    return exp(-min(max(-low, near), far)), exp(min(max(high, near), far))
 
 
 def _factor_tables(

@@ -98,6 +98,8 @@ def run(
 
     loaded = rs.load_case(case)
     _writable(out)
+    if drivers is not None and draws is None:
+        raise rs.ArgumentError("--drivers goes with --draws FILE; give both")
     given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
     with _progress() as progress:
         outcomes = rs.simulate(

@@ -148,7 +148,7 @@ def _laws(case: Case, bound: Bound) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _without_derivative(case: Case, bound: Bound) -> dict[str, str]:
-    """Return lines whose draws do not follow their mean smoothly, or by tables made from it."""
+    """Return lines that do not follow the mean of their volume smoothly, or do by tables of it."""
     structure: Any = bound.structure
     names, found = case.labels()["line"], dict[str, str]()
     noise: Any = bound.numbers.laws.activity_noise
@@ -158,6 +158,9 @@ def _without_derivative(case: Case, bound: Bound) -> dict[str, str]:
         for i, counted in zip(structure.activity_noise.counts, whole, strict=True):
             if counted:
                 found[names[i]] = "whose counts are whole and have no derivative in their mean"
+    for line in case.lines:
+        if line.cost.step is not None:
+            found[line.name] = "whose cost moves in whole steps, which have no derivative"
     tables = "which is drawn from tables made from its volume"
     for i in (*structure.limited, *structure.peopled):
         found[names[i]] = tables

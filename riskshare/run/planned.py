@@ -14,7 +14,7 @@ import numpy as np
 from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.contract.term import PlanView
-from riskshare.plan import Plan
+from riskshare.plan import Plan, declared
 from riskshare.plan.cost import planned_cost
 from riskshare.run.paths import Reader
 
@@ -125,13 +125,10 @@ class _Planned:
         found = []
         for i, line in enumerate(self.case.lines):
             if self.new[i]:
-                first = int(np.argmax(np.asarray(self.bound.plan.expected)[:, i] > 0))
-                volume = self._expected(i)
-                stated = self._stated(i)
-                there = stated[first] > 0
-                share = volume[first] / stated[first] if there else jnp.ones(())
-                fraction = self.base.view.fraction[first]
-                found.append(self.base.view.baseline[first, i] / fraction * share)
+                first = int(np.argmax(self.bound.plan.expected[:, i] > 0))
+                now, then = self._expected(i)[first], self._stated(i)[first]
+                annual = self.base.view.baseline[first, i] / self.base.view.fraction[first]
+                found.append(annual * now / then if then > 0 else annual)
             else:
                 array = self.reader.declared(f"lines.{line.name}", line, "baseline", self.labels)
                 found.append(jnp.asarray(array, self.reader.dtype))
@@ -144,8 +141,6 @@ class _Planned:
 
     def _stated(self, row: int) -> Any:
         """Return the same as the case has it, on the host."""
-        from riskshare.plan import declared
-
         return declared(self.case.lines[row], "expected", self.labels).astype(self.reader.dtype)
 
     def _before(self, baseline: Any, members: Any) -> Any:

@@ -19,7 +19,7 @@ from riskshare.run.fixed import fixed_numbers, unread
 from riskshare.run.paths import Reader
 from riskshare.run.precision import cast
 from riskshare.run.pure import Shape, axes_of, experience_of, outcomes_of
-from riskshare.run.sampling import REPLICATES, Bits, Sampling, sampling_of
+from riskshare.run.sampling import REPLICATES, Bits, sampling_of
 from riskshare.run.simulate import kept, refuse_persons
 from riskshare.run.tables import ready
 from riskshare.run.traced import leaves_at
@@ -36,17 +36,21 @@ class Stream:
     """Sobol': the points of a block, (year, column, sample); else keys, (year, column, 2)."""
     blocks: Any
     """Sobol': a word for each block, (block, year, column); else the numbers of the blocks."""
-    sampling: Sampling = dataclasses.field(metadata=_STATIC)
+    sampler: str = dataclasses.field(metadata=_STATIC)
+    replicates: int = dataclasses.field(metadata=_STATIC)
+    per_replicate: int = dataclasses.field(metadata=_STATIC)
 
     @property
     def samples(self) -> int:
         """How many samples there are."""
-        return self.sampling.samples
+        return self.replicates * self.per_replicate
 
     @property
     def replicate(self) -> Any:
         """The independent replicate of each sample, None where every sample is independent."""
-        return self.sampling.replicate()
+        if self.sampler != "sobol":
+            return None
+        return np.repeat(np.arange(self.replicates, dtype=np.int32), self.per_replicate)
 
 
 class Program:
@@ -188,10 +192,12 @@ class Program:
         if sampling.sampler == "sobol":
             # fewer points than a block holds need not be worked out: they are its first ones
             shared = bits.shared[..., : min(BLOCK, sampling.per_replicate)]
-            return Stream(jnp.asarray(shared), jnp.asarray(bits.words), sampling)
-        count = len(sampling.blocks()[1])
-        numbers = np.arange(count, dtype=np.uint32)
-        return Stream(jnp.asarray(bits.shared), jnp.asarray(numbers), sampling)
+            blocks: Any = bits.words
+        else:
+            shared = bits.shared
+            blocks = np.arange(len(sampling.blocks()[1]), dtype=np.uint32)
+        sizes = (sampling.sampler, sampling.replicates, sampling.per_replicate)
+        return Stream(jnp.asarray(shared), jnp.asarray(blocks), *sizes)
 
     def _settle(
         self, vector: Any, leaves: Any, given: Any, *, paths: tuple[str, ...], dtype: Any
@@ -210,7 +216,7 @@ class Program:
     ) -> dict[str, Any]:
         note_trace("program_simulate")
         moved = self._at(vector, leaves, paths, dtype)
-        kernel = sobol_chunk if stream.sampling.sampler == "sobol" else pseudo_chunk
+        kernel = sobol_chunk if stream.sampler == "sobol" else pseudo_chunk
         outputs = kernel(
             self._bound.structure,
             moved,

@@ -189,7 +189,7 @@ def _sampling(
     """Return the samples of a run, and how many were asked for."""
     if own is None:
         asked = SAMPLES if samples is None else samples
-        return sampling_of(asked, seed, sampler or "sobol", replicates), asked
+        return sampling_of(asked, seed, "sobol" if sampler is None else sampler, replicates), asked
     if samples not in (None, own.samples):
         raise ArgumentError(
             f"samples is {samples}, and there are {len(own.runs)} given runs x {own.repeats} "

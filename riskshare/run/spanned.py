@@ -18,8 +18,9 @@ WIDEST = 20.0
 def served(case: Case, bound: Bound, own: OwnDraws) -> Bound:
     """Return a bound case whose tables of counts span the given means.
 
-    Tables span a third to three times what the case expects. Means of a line and year that lie
-    outside get a table of their own, as long as they differ by a factor of at most 20.
+    Tables span what drivers and members can make of what the case expects, at least a third to
+    three times. Means of a line and year that lie outside get a table of their own, as long as they
+    differ by a factor of at most 20.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def _spans(table: CountTable, row: int, low: float, high: float) -> bool:
 def _spread(table: CountTable, row: int) -> tuple[float, float]:
     """Return the bounds of the spread of a row."""
     nodes = table.values.shape[-3]
-    if nodes == 1:
-        return NO_SPREAD
     first, step = table.log_spread_origin[row].item(), table.log_spread_step[row].item()
+    if nodes == 1 or (first, step) == (0.0, 1.0):  # nothing spreads it, though it may others
+        return NO_SPREAD
     return float(np.exp(first)), float(np.exp(first + step * (nodes - 1)))

@@ -1,6 +1,7 @@
 """Draws read from tables and arrays: every shape gives the same, every mistake is named."""
 
 import io
+import subprocess
 import sys
 
 import numpy as np
@@ -191,6 +192,43 @@ def test_a_hundred_thousand_rows_are_read_in_a_moment(of):
     frame.to_csv(text, index=False)
 
     np.testing.assert_array_equal(rs.read_draws(frame, of).activity, values)
+
+
+# --- from the command line -------------------------------------------------------------------
+
+
+def riskshare_run(*arguments):
+    command = [sys.executable, "-m", "riskshare", "run", "msk-toy", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_run_on_given_draws(tmp_path):
+    activity = np.random.default_rng(3).normal(30_000, 1000, (1, 1, 200))
+    file = csv(long(activity, ("outpatients",), ("2018/19",)), tmp_path)
+    folder = tmp_path / "out"
+    answer = riskshare_run(
+        *("--draws", file, "--chance", "on-top", "--repeats", 2, "--seed", 5, "--out", folder)
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert "P(deficit)" in answer.stdout
+    with xr.open_dataset(folder / "outcomes.nc", engine="h5netcdf") as outcomes:
+        assert outcomes.sizes["sample"] == 400
+        assert outcomes.attrs["given_name"] == str(file)
+        assert outcomes.attrs["given_runs"] == 200
+        np.testing.assert_array_equal(outcomes["run"], np.repeat(np.arange(200), 2))
+
+
+def test_a_run_says_what_is_missing(tmp_path):
+    activity = np.full((1, 1, 20), 30_000.0)
+    file = csv(long(activity, ("outpatients",), ("2018/19",)), tmp_path)
+    silent = riskshare_run("--draws", file)
+    alone = riskshare_run("--drivers", file)
+
+    assert silent.returncode == alone.returncode == 2
+    assert "chance is missing for outpatients" in silent.stderr
+    assert "Traceback" not in silent.stderr
+    assert "--drivers goes with --draws" in alone.stderr
 
 
 # --- every mistake is named ------------------------------------------------------------------

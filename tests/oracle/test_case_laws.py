@@ -9,23 +9,90 @@ from judging import assert_chance, assert_mean, assert_variance, between
 import riskshare as rs
 from riskshare.bind import bind
 from riskshare.laws import (
+    Component,
     Discrete,
     Empirical,
     Gamma,
+    GeneralisedGamma,
     GeneralisedPareto,
     Interval,
+    Lognormal,
     Metalog,
     Mixture,
+    Normal,
+    Pareto,
     Pert,
     Shock,
     Spliced,
     Triangular,
     Weibull,
 )
-from riskshare.laws.marginal import Component
+from riskshare.laws.indices import LawMap
+from riskshare.laws.marginal.base import tail_mean
 from riskshare.program.block import count_traces
 
 SAMPLES = 65_536
+
+ALL_LAWS = {
+    "normal": Normal(mean=1.0, sd=0.2),
+    "lognormal": Lognormal(mean=1.2, cv=0.8),
+    "gamma": Gamma(cv=1.5),
+    "weibull": Weibull(mean=0.8, shape=0.7),
+    "generalised-gamma": GeneralisedGamma(mean=1.0, shape=0.6, power=0.8),
+    "pareto": Pareto(minimum=0.7, index=3.5),
+    "generalised-pareto": GeneralisedPareto(minimum=0.2, scale=0.5, shape=0.25),
+    "triangular": Triangular(low=0.8, mode=1.0, high=1.4),
+    "pert": Pert(low=0.7, mode=1.0, high=1.5),
+    "interval": Interval(low=0.85, high=1.25, law="lognormal"),
+    "metalog": Metalog(levels=[0.1, 0.5, 0.9], values=[0.85, 1.0, 1.25], lower=0.0),
+    "empirical": Empirical(values=[0.4, 0.8, 1.0, 1.1, 2.0]),
+    "mixture": Mixture(
+        components=[
+            Component(weight=0.8, law=Gamma(mean=1.0, cv=0.3)),
+            Component(weight=0.2, law=Lognormal(mean=2.0, cv=0.5)),
+        ]
+    ),
+    "spliced": Spliced(
+        body=Lognormal(mean=1.0, cv=0.6),
+        threshold=2.0,
+        tail=GeneralisedPareto(minimum=2.0, scale=0.6, shape=0.25),
+    ),
+    "shock": Shock(probability=0.1, effect=Pert(low=1.0, mode=1.2, high=2.0)),
+}
+
+
+@pytest.mark.parametrize("name", ALL_LAWS)
+def test_simulated_moments_quantiles_and_tail_averages_are_those_of_the_law(name):
+    law = ALL_LAWS[name]
+    index = drawn(driven(law)).driver_index.values.ravel().astype(np.float64)
+    # of an index the floor at zero is a part
+    assert_mean(index, LawMap(law).mean(), bias=1e-6)
+    assert_variance(index, LawMap(law).standard_deviation() ** 2, bias=1e-5)
+    for level in (0.01, 0.25, 0.75, 0.99):
+        at = float(law.at(np.array(st.norm.ppf(level))))
+        atom = at <= 1 if name == "shock" else name == "empirical" and level in (0.01, 0.99)
+        if not atom:
+            assert_chance(index <= at, level, bias=1e-5)
+    edge = law.at(np.array(st.norm.ppf(0.95)))
+    excess = np.maximum(index - edge, 0)
+    expected = float(law.survival(edge) * (tail_mean(law, edge) - edge))
+    assert_mean(excess, expected, bias=1e-6)
+
+
+def test_counts_keep_their_law_where_a_driver_moves_their_mean_far():
+    for low in (0.05, 0.3):
+        effect = Triangular(low=low, mode=low + 0.001, high=low + 0.002)
+        shock = rs.Driver(name="w", acts_on="activity", law=Shock(probability=0.5, effect=effect))
+        noise = rs.Noise(law="poisson")
+        of = case([line(baseline=20, loadings={"w": 1.0}, noise=noise)], drivers=[shock])
+        draws = drawn(of)
+        struck = draws.driver_index.values.ravel() < 1
+        activity = draws.activity.values.ravel()
+        mean = 20 * (low + 0.001)
+        for k in (0, 1, 3, 6):
+            happened = struck & (activity <= k)
+            assert_chance(happened, 0.5 * st.poisson(mean).cdf(k), bias=6e-4)
+
 
 BELIEFS = {
     "triangular": (Triangular(low=0.8, mode=1.0, high=1.4), st.triang(1 / 3, 0.8, 0.6)),

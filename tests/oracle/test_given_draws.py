@@ -332,3 +332,18 @@ def test_options_of_given_draws_need_given_draws():
         rs.simulate(case([line()]), chance="included")
     with pytest.raises(rs.ArgumentError, match="speak of given draws"):
         rs.draw(case([line()]), repeats=2)
+
+
+def test_when_everything_is_given_nothing_is_drawn():
+    of = rs.load_case("mid-nottinghamshire-msk")
+    own = rs.draw(of, samples=300, sampler="pseudo-random", seed=2, precision="float64")
+    options = {"given": own, "chance": "included", "precision": "float64", "keep": ["position"]}
+    settled = rs.settle(of, own, keep=["position"])
+
+    for seed in (1, 2):
+        outcomes = rs.simulate(of, seed=seed, **options)
+        np.testing.assert_allclose(outcomes.position, settled.position, rtol=1e-9, atol=1e-4)
+    read = rs.read_draws(own, of)
+    again = rs.simulate(of, **{**options, "given": read})
+    np.testing.assert_array_equal(again.position, rs.simulate(of, **options).position)
+    assert again.attrs["given_digest"] == outcomes.attrs["given_digest"]
