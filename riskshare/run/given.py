@@ -141,7 +141,7 @@ def _defaults(bound: Bound) -> dict[str, NDArray[Any]]:
 def aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -> NDArray[Any]:
     """Return a variable as (year, row, sample) over all labels of the case, NaN where absent."""
     axis = AXIS[name]
-    array = given[name]
+    array = given.variables[name]  # a bare variable: data arrays cost more than the rest
     known = {"year": case.labels()["year"], axis: rows_of(case, axis)}
     expected = {"year", axis}
     dims = {str(dim) for dim in array.dims}
@@ -150,10 +150,10 @@ def aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -
         problems.append(Problem(name, f"has dimensions {sorted(dims)}; accepted: {wanted}"))
         return np.zeros((0, 0, 0))
     for dim, labels in known.items():
-        if dim not in array.coords:
+        if dim not in given.coords:
             problems.append(Problem(name, f"has no labels along {dim}; give it a coordinate"))
             return np.zeros((0, 0, 0))
-        present = [str(label) for label in array[dim].values]
+        present = [str(label) for label in given.variables[dim].values]
         for label in dict.fromkeys(present):
             if label not in labels:
                 message = f"no {dim} is named {label!r}; {suggest(label, labels)}"
@@ -162,14 +162,14 @@ def aligned(case: Case, given: xr.Dataset, name: str, problems: list[Problem]) -
                 problems.append(Problem(f"{name}[{label}]", f"the {dim} stands twice"))
     if problems:
         return np.zeros((0, 0, 0))
-    if "sample" not in array.dims:
-        array = array.expand_dims("sample")
-    values = np.asarray(array.transpose("year", axis, "sample").values)
+    sampled = "sample" in array.dims
+    values = np.asarray(array.transpose("year", axis, *(("sample",) if sampled else ())).values)
+    values = values if sampled else values[..., None]
     if values.dtype != np.float32:
         values = values.astype(np.float64)
     whole = np.full((len(known["year"]), len(known[axis]), values.shape[-1]), np.nan, values.dtype)
-    at = np.ix_(*([known[d].index(str(v)) for v in array[d].values] for d in ("year", axis)))
-    whole[at] = values
+    at = ([known[d].index(str(v)) for v in given.variables[d].values] for d in ("year", axis))
+    whole[np.ix_(*at)] = values
     return whole
 
 

@@ -98,6 +98,7 @@ def own_draws(
     arrays = checked_arrays(case, renamed)
     index = _index(case, bound, arrays)
     _check_indices(case, bound, arrays, index)
+    _check_people(case, bound, arrays)
     mean, activity = _by_chance(case, bound, arrays.get("activity"), chance)
     runs = next(iter(arrays.values())).shape[-1]
     named = renamed.coords["run"] if "run" in renamed.coords else renamed.coords.get(SAMPLE)
@@ -184,6 +185,22 @@ def _index(case: Case, bound: Bound, arrays: Mapping[str, Numbers]) -> Numbers |
         scores = slice(structure.first_score, structure.first_score + len(structure.scored))
         index[:, scores] = arrays["quality"][:, list(structure.scored)]
     return index
+
+
+def _check_people(case: Case, bound: Bound, arrays: Mapping[str, Numbers]) -> None:
+    """Refuse a cost on lines whose cost is the sum of what each person costs."""
+    problems = [
+        Problem(
+            f"{name}[{case.lines[i].name}]",
+            "given, but people of the line are drawn with a cost each; give the line's activity, "
+            "or take its people out of the case",
+        )
+        for name in ("unit_cost", "cost")
+        for i in bound.structure.peopled
+        if name in arrays and not np.isnan(arrays[name][:, i]).all()
+    ]
+    if problems:
+        raise ExperienceError(problems)
 
 
 def _check_indices(

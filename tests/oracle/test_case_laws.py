@@ -73,7 +73,7 @@ def test_simulated_moments_quantiles_and_tail_averages_are_those_of_the_law(name
         atom = at <= 1 if name == "shock" else name == "empirical" and level in (0.01, 0.99)
         if not atom:
             assert_chance(index <= at, level, bias=1e-5)
-    edge = law.at(np.array(st.norm.ppf(0.95)))
+    edge = law.at(np.array(st.norm.ppf(0.85)))
     excess = np.maximum(index - edge, 0)
     expected = float(law.survival(edge) * (tail_mean(law, edge) - edge))
     assert_mean(excess, expected, bias=1e-6)

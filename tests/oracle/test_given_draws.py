@@ -9,6 +9,7 @@ import xarray as xr
 from builders import PAYER, PROVIDER, case, line, msk_toy
 
 import riskshare as rs
+from riskshare.laws.marginal import Lognormal
 from riskshare.program.block import count_traces
 from riskshare.statistics import Replicates
 
@@ -291,7 +292,9 @@ def test_a_split_by_driver_needs_the_drivers_of_given_activity():
     split = dataclasses.replace(
         of, contracts=[dataclasses.replace(contract, terms=[*contract.terms, needing])]
     )
-    with pytest.raises(rs.ExperienceError, match=r"driver_index\[demand\]: missing in 2018/19; msk"):
+    with pytest.raises(
+        rs.ExperienceError, match=r"driver_index\[demand\]: missing in 2018/19; msk"
+    ):
         rs.simulate(split, given=own[["activity"]], chance="included")
     whole = own[["activity", "driver_index"]]
     assert rs.simulate(split, given=whole, chance="included").sizes["sample"] == 64
@@ -312,6 +315,19 @@ def test_a_split_by_driver_needs_the_drivers_of_given_activity():
 def test_bad_draws_are_refused_before_any_work(table, message):
     with pytest.raises(rs.ExperienceError, match=message):
         rs.simulate(case([line()]), given=table)
+
+
+def test_the_cost_of_people_is_never_given_by_line():
+    people = rs.People(law=Lognormal(mean=2000.0, cv=1.5), threshold=20_000.0)
+    of = case([line(people=people, noise=rs.Noise(law="poisson"), baseline=300)])
+    counts = np.random.default_rng(1).poisson(300, 400).astype(float)
+    drawn = rs.draw(of, given=given(counts), chance="included", precision="float64")
+
+    np.testing.assert_array_equal(drawn.activity[0, 0], counts)
+    for name in ("unit_cost", "cost"):
+        table = given(counts, **{name: np.full(400, 2000.0)})
+        with pytest.raises(rs.ExperienceError, match=rf"{name}\[spells\]: given, but people"):
+            rs.draw(of, given=table, chance="included")
 
 
 @pytest.mark.parametrize(
