@@ -1,7 +1,7 @@
 """What is drawn, as numbers: index laws, tables of chance, and the random columns they use."""
 
 from collections.abc import Sequence
-from math import exp, inf, log
+from math import exp, inf
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from riskshare.bind.leaves import (
     PeopleNumbers,
     Structure,
 )
+from riskshare.bind.reach import spread_bounds, volume_range
 from riskshare.case import Case
 from riskshare.laws.binomial import thinning_table
 from riskshare.laws.chance import (
@@ -35,9 +36,9 @@ from riskshare.laws.copula import StudentTables, student_tables
 from riskshare.laws.dependence import cholesky, score_correlations
 from riskshare.laws.indices import LawMap
 from riskshare.laws.marginal import AbstractLaw
-from riskshare.laws.normal import cumulative, inverse
+from riskshare.laws.normal import inverse
 from riskshare.plan import Plan, correlation_matrix, declared, law_of
-from riskshare.system import AbstractIndex, Capacity, Noise
+from riskshare.system import Capacity, Noise
 
 Numbers = NDArray[np.float64]
 Table = TypeVar("Table", CountTable, FactorTable)
@@ -46,10 +47,6 @@ IndexTables = tuple[Numbers, Numbers, Atoms]
 """Values and slopes, (row, node) each, and atoms."""
 
 COUNTS = ("poisson", "negative-binomial")
-
-_FAR = cumulative(5.0)
-_REACHED = cumulative(3.5)
-_NARROW = 3.0
 
 
 def index_tables(case: Case) -> tuple[tuple[int, ...], tuple[int, ...], IndexTables]:
@@ -88,6 +85,7 @@ def laws_of(
     closed = [(0.0, 0.0, False) if isinstance(m, LawMap) else _closed(m) for m in maps]
     activity, unit_cost, case_mix = noises
     values, slopes, atoms = tables
+    thinning, unthinned = _thinning(case, plan)
     return Laws(
         location=_column([place for place, _, _ in closed]),
         scale=_column([scale for _, scale, _ in closed]),
@@ -100,7 +98,8 @@ def laws_of(
         activity_noise=activity,
         unit_cost_noise=unit_cost,
         case_mix_noise=case_mix,
-        thinning=_thinning(case, plan),
+        thinning=thinning,
+        unthinned=unthinned,
         people=people,
         capacity=_capacity(case, plan),
     )
@@ -203,17 +202,10 @@ def _explained(case: Case, factors: Numbers) -> Numbers:
 
 
 def _spread(case: Case, powers: Numbers) -> tuple[float, float]:
-    """Return the bounds of what multiplies a coefficient of variation: drivers at 5 scores."""
+    """Return the bounds of what multiplies a coefficient of variation."""
     if not np.any(powers):
         return NO_SPREAD
-    low, high = 0.0, 0.0
-    for driver, power in zip(case.drivers, powers, strict=True):
-        if power == 0:
-            continue
-        steps = len(case.years) if driver.process == "random-walk" else 1
-        found = law_of(driver)
-        ends = [steps * power * log(max(found.quantile(q), 1e-9)) for q in (1 - _FAR, _FAR)]
-        low, high = low + min(ends), high + max(ends)
+    low, high = spread_bounds(case, powers)
     return max(exp(low), 1 / WIDEST), min(exp(high), WIDEST)
 
 
@@ -234,32 +226,10 @@ def _count_tables(
             noise = noises[i]
             mean = (float(plan.expected[y, i]) or 1.0) / (1 - float(noise.zeros))
             excess = float(noise.overdispersion or 0)
-            low, high = _range(case, plan, y, i)
+            low, high = volume_range(case, plan, y, i)
             tables.append(count_table(mean * low, mean * high, excess, spreads[row]))
             whole.append(float(mean < WHOLE_BELOW * plan.view.fraction[y]))
     return (_even(tables) if tables else None), np.array(whole)
-
-
-def _range(case: Case, plan: Plan, year: int, line: int) -> tuple[float, float]:
-    """Return how far drivers and members move a line's mean, as multiples of what is expected.
-
-    At least from a third to three times, at most from a thirtieth to thirty times.
-    """
-    low, high = 0.0, 0.0
-    moving: list[tuple[AbstractIndex, float]] = [
-        (driver, float(power))
-        for driver, power in zip(case.drivers, plan.loadings[line], strict=True)
-        if power and driver.acts_on == "activity"
-    ]
-    moving += [(p, 1.0) for p, on in zip(case.members, plan.exposure[line], strict=True) if on]
-    for index, power in moving:
-        steps = year + 1 if index.process == "random-walk" else 1
-        found = law_of(index)
-        ends = [steps * power * log(max(found.quantile(q), 1e-9)) for q in (1 - _REACHED, _REACHED)]
-        low, high = low + min(ends), high + max(ends)
-    far = log(WIDEST)
-    near = log(_NARROW)
-    return exp(-min(max(-low, near), far)), exp(min(max(high, near), far))
 
 
 def _factor_tables(
@@ -283,14 +253,22 @@ def _even(tables: list[Table]) -> Table:
     return stacked([repeated(table) for table in tables])
 
 
-def _thinning(case: Case, plan: Plan) -> CountTable | None:
-    """Return tables of what moves of planned units, the changes of a year together."""
+def _thinning(case: Case, plan: Plan) -> tuple[CountTable | None, Numbers]:
+    """Return tables of what moves of whole planned units, the changes of a year together.
+
+    Also what is planned beyond whole units, which moves in proportion to the delivery.
+    """
     thinned = [c for c, change in enumerate(case.changes) if change.thinning]
-    units = np.einsum("yl,lc,yc->yc", plan.view.baseline, plan.taken, plan.size)
-    tables = [
-        thinning_table(max(float(units[y, c]), 1e-6)) for y in range(len(units)) for c in thinned
+    units = np.einsum("yl,lc,yc->yc", plan.view.baseline, plan.taken, plan.size)[:, thinned]
+    # a hair below a whole number is that number: 0.3 of 1,000 units are 300
+    whole = np.floor(units * (1 + 1e-12) + 1e-12)
+    tables = [thinning_table(max(float(n), 1.0)) for n in whole.ravel()]
+    numbers = [
+        table._replace(overdispersion=np.array(float(n)))
+        for table, n in zip(tables, whole.ravel(), strict=True)
     ]
-    return stacked(tables) if tables else None
+    left = np.maximum(units - whole, 0.0)[:, :, None]
+    return (stacked(numbers) if numbers else None), left
 
 
 def _capacity(case: Case, plan: Plan) -> CapacityNumbers:

@@ -18,6 +18,9 @@ from riskshare.laws.copula import StudentTables
 WHOLE_BELOW = 1000.0
 """Lines expected to have fewer units a year are whole counts; larger ones are smooth."""
 
+MOST = 512
+"""People of a line drawn one by one at most."""
+
 WIDEST = 30.0
 """Drivers move the coefficient of variation of a law by at most this factor either way."""
 
@@ -130,9 +133,7 @@ class Structure:
             "rest": tuple((UNIT_COST_COLUMN, i) for i in self.peopled),
             "large": tuple((LARGE_COLUMN, i) for i in self.peopled),
             "copula": ((COPULA_COLUMN, COPULA_INDEX),) if self.copula == "student-t" else (),
-            "person": tuple(
-                (PERSON_COLUMN, i + self.lines * k) for i, n in people for k in range(n)
-            ),
+            "person": tuple((PERSON_COLUMN, k + MOST * i) for i, n in people for k in range(n)),
         }
 
     @property
@@ -196,7 +197,7 @@ class PeopleNumbers:
     above: Any
     """(row, 1): probability that one lies above the threshold."""
     number: CountTable
-    """How many lie above, given how many there are: (row, ...)."""
+    """How many lie above, over the logarithm of how many there are: (row, ...)."""
     values: Any
     """(row, node): cost of one above the threshold by its score."""
     slopes: Any
@@ -240,7 +241,9 @@ class Laws:
     unit_cost_noise: NoiseNumbers
     case_mix_noise: NoiseNumbers
     thinning: CountTable | None
-    """(change, ...): what moves of the planned units, over the logit of the delivery."""
+    """(change, ...): what moves of whole planned units, over the logit of the delivery."""
+    unthinned: Any
+    """(year, change, 1): planned units beyond whole ones."""
     people: PeopleNumbers | None
     capacity: CapacityNumbers
 

@@ -5,7 +5,8 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.bind.leaves import BoundTerm, PeopleNumbers
+from riskshare.bind.leaves import MOST, BoundTerm, PeopleNumbers
+from riskshare.bind.reach import cost_factor, volume_bounds
 from riskshare.case import Case
 from riskshare.errors import CaseError, Problem
 from riskshare.laws.binomial import number_table
@@ -15,9 +16,6 @@ from riskshare.plan import Plan
 
 Numbers = NDArray[np.float64]
 Terms = list[tuple[str, BoundTerm]]
-
-MOST = 512
-"""People of a line drawn one by one at most."""
 
 ALONE = 128
 """Lines with so few people, at most, have all of them drawn one by one."""
@@ -39,23 +37,32 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
     Raises
     ------
     CaseError
-        Where more than `MOST` people of a line would be drawn one by one.
+        Where more than `MOST` people of a line would be drawn one by one, or a stated threshold
+        is not below what a term looks at.
     """
     lines = peopled_lines(case)
     if not lines:
         return (), None
     limits = _limits(terms, len(case.lines))
     slots, above, values, mean_above, rests, problems = [], [], [], [], [], []
+    number, rest = [], []
     for i in lines:
         people = case.lines[i].people
         assert people is not None
-        at = limits[i] * _BELOW if people.threshold is None else float(people.threshold)
-        if people.threshold is None and _slots(case, plan, i, 1.0) <= ALONE:
+        factor = cost_factor(case, plan, i)
+        highest = _most(case, plan, i)
+        at = limits[i] * _BELOW / factor
+        if people.threshold is not None:
+            at = float(people.threshold)
+            if at * factor > limits[i]:
+                problems.append(_not_below(case, i, at, factor, limits[i]))
+                continue
+        elif _slots(highest, 1.0) <= ALONE:
             at = 0.0
         level = max(float(plan.unit_cost[:, i].max()), 1e-300)
         threshold = people.law.expectation() * at / level
         chance = float(people.law.survival(np.array(threshold))) if np.isfinite(at) else 0.0
-        slots.append(_slots(case, plan, i, chance))
+        slots.append(_slots(highest, chance))
         if slots[-1] > MOST:
             problems.append(_too_many(case, i, at, slots[-1]))
             continue
@@ -64,15 +71,12 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
         values.append(table)
         mean_above.append(mean)
         rests.append(rest_of(people.law, threshold))
+        least = min(volume_bounds(case, plan, y, i)[0] for y in range(len(plan.expected)))
+        low, high = max(least - _REACH * sqrt(least), 1.0), max(highest, 2.0)
+        number.append(number_table(chance, low, high))
+        rest.append(rest_table(people.law, threshold, low, high))
     if problems:
         raise CaseError(problems)
-    number, rest = [], []
-    for y in range(len(plan.expected)):
-        for row, i in enumerate(lines):
-            mean = max(float(plan.expected[y, i]), 1.0)
-            low, high = max(mean / 3, 1.0), mean * 3
-            number.append(number_table(low, high, min(max(above[row], 1e-12), 1 - 1e-12)))
-            rest.append(rest_table(case.lines[i].people.law, rests[row].threshold, low, high))  # type: ignore[union-attr]  # it has people
     return tuple(slots), PeopleNumbers(
         above=_column(above),
         number=stacked(number),
@@ -96,15 +100,36 @@ def _limits(terms: Terms, lines: int) -> Numbers:
     return found
 
 
-def _slots(case: Case, plan: Plan, line: int, chance: float) -> int:
-    """Return places for the people above the threshold: 6.5 standard deviations, by eights."""
+def _most(case: Case, plan: Plan, line: int) -> float:
+    """Return as many people as a line may have: drivers at 3.5 scores, 6.5 deviations of chance."""
+    given = case.lines[line]
+    noise, capacity = given.noise, given.capacity
+    excess = float(noise.overdispersion or 0) if noise is not None else 0.0
+    alive = 1 - float(noise.zeros) if noise is not None else 1.0
+    years = range(len(plan.expected))
+    means = [max(volume_bounds(case, plan, y, line)[1], plan.expected[y, line]) for y in years]
+    counts = [m / alive + _REACH * sqrt(m / alive + excess * (m / alive) ** 2) for m in means]
+    if capacity is None:
+        return max(counts)
+    return min(float(capacity.waiting) + sum(counts), float(plan.capacity[:, line].max()))
+
+
+def _slots(most: float, chance: float) -> int:
+    """Return places for those of so many people who lie above the threshold, by eights."""
     if chance == 0:
         return 0
-    noise = case.lines[line].noise
-    excess = float(noise.overdispersion or 0) if noise is not None else 0.0
-    mean = float(plan.expected[:, line].max())
-    most = (1.5 * mean + _REACH * sqrt(mean + excess * mean**2)) * chance
-    return 8 * ceil((most + _REACH * sqrt(most) + 4) / 8)
+    above = most * chance
+    return 8 * ceil((above + _REACH * sqrt(above * (1 - chance)) + 2) / 8)
+
+
+def _not_below(case: Case, line: int, at: float, factor: float, limit: float) -> Problem:
+    name = case.lines[line].name
+    dearer = f", and drivers may raise costs {factor:.3g} times" if factor > 1 else ""
+    return Problem(
+        f"lines.{name}.people.threshold",
+        f"found {at:,.0f}, and a term looks at people from {limit:,.0f}{dearer}: those in between "
+        f"would not be seen; accepted: at most {limit / factor:,.0f}, or leave it out",
+    )
 
 
 def _too_many(case: Case, line: int, at: float, slots: int) -> Problem:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from riskshare.errors import Problem
+from riskshare.laws.marginal import LAWS, AbstractLaw
 from riskshare.parameters import (
     FREE_LENGTH,
     Choice,
@@ -280,6 +281,10 @@ def _check_plain(value: Any, info: FieldInfo, path: str, found: Findings) -> Non
             hint = (
                 suggest(value, choices) if value is not None else f"accepted: {', '.join(choices)}"
             )
+            if takes_law(info.type):
+                hint += ", or a law with numbers of its own"
+                if value in LAWS:
+                    hint += f': write law = {{ kind = "{value}", ... }}'
             found.add(path, f"{what}; {hint}")
         return
     accepted = plain_types(info.type)
@@ -289,6 +294,13 @@ def _check_plain(value: Any, info: FieldInfo, path: str, found: Findings) -> Non
         found.add(path, f"{what}; accepted: {_words(accepted)}")
     elif info.type == tuple[str, ...] and not all(isinstance(item, str) for item in value):
         found.add(path, f"found {list(value)!r}; accepted: a list of words")
+
+
+def takes_law(hint: Any) -> bool:
+    """Return whether a type accepts a law with numbers of its own."""
+    if hint is AbstractLaw:
+        return True
+    return any(takes_law(part) for part in typing.get_args(hint))
 
 
 def literals(hint: Any) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ def check_law(index: AbstractIndex, path: str, found: Findings) -> None:
             found.add(f"{path}.interval", f"found {low:g}; accepted for a lognormal: above 0")
         if not isinstance(index, Delay) and low < 0:
             found.add(f"{path}.interval", f"found {low:g}; accepted: 0 or more")
+        if not isinstance(index, Delay):
+            _ask_percent(low, f"{path}.interval", found)
         if not isinstance(index, Delay) and high <= 0:
             found.add(f"{path}.interval", "the 90 % point is not above 0: the index would be 0")
     at = index.value if index.value is not None or not isinstance(index, Delay) else 0
@@ -78,6 +80,20 @@ def _check_own_law(index: AbstractIndex, path: str, found: Findings) -> None:
         )
     elif mean <= 0 and not isinstance(index, Delay):
         found.add(f"{path}.law", "is never above 0: the index would be 0")
+    elif not isinstance(index, Delay):
+        _ask_percent(mean, f"{path}.law", found)
+
+
+_PERCENT = 20.0
+
+
+def _ask_percent(value: float, path: str, found: Findings) -> None:
+    """Ask whether an index about 100 is meant about 1."""
+    if value > _PERCENT:
+        found.add(
+            path,
+            f"found an index about {value:g}; 1 is plan: did you mean {value / 100:g}?",
+        )
 
 
 def _check_positive(law: AbstractLaw, path: str, found: Findings) -> None:
@@ -89,6 +105,20 @@ def _check_positive(law: AbstractLaw, path: str, found: Findings) -> None:
         found.add(path, "its mean is infinite, and it is scaled to mean 1; give a lighter tail")
     elif mean <= 0 or float(law.distribution(np.array(-1e-12 * max(mean, 1e-300)))) > 0:
         found.add(path, "takes values below 0; accepted: laws of positive values, mean above 0")
+    else:
+        _check_tail(law, path, found)
+
+
+def _check_tail(law: AbstractLaw, path: str, found: Findings) -> None:
+    """Check that what lies beyond the farthest score drawn is no part of the mean."""
+    far = law.at(np.array(_FARTHEST))
+    lost = 1 - float(law.limited_mean(far)) / law.expectation()
+    if lost > _LOST:
+        found.add(
+            path,
+            f"{100 * lost:.2g} % of its mean lies beyond a chance of 1.5e-10, which is never "
+            "drawn; give a lighter tail",
+        )
 
 
 def check_power(index: AbstractIndex, power: float, path: str, found: Findings) -> None:
@@ -110,6 +140,31 @@ def _check_dispersion(case: "Case", noise: Noise, path: str, found: Findings) ->
                 f"that driver acts on {driver.acts_on}; accepted: drivers of dispersion, activity, "
                 "case_mix or unit_cost",
             )
+
+
+_ACTS = {"noise": "activity", "unit_cost_noise": "unit_cost", "case_mix_noise": "case_mix"}
+
+
+def _check_apart(
+    case: "Case", line: Line, noise: Noise, name: str, path: str, found: Findings
+) -> None:
+    """Check that no driver both moves a line and couples its chance: the mean would move."""
+    loadings = expand(line.loadings, declaration_of(Line, "loadings"), case.labels())
+    factors = expand(noise.factors, declaration_of(Noise, "factors"), case.labels())
+    powers = expand(noise.dispersion, declaration_of(Noise, "dispersion"), case.labels())
+    for driver, loading, factor, power in zip(case.drivers, loadings, factors, powers, strict=True):
+        if factor and ((loading and driver.acts_on == _ACTS[name]) or power):
+            what = "spreads" if power else "moves"
+            found.add(
+                f"{path}.factors[{driver.name}]",
+                f"that driver {what} the line too, and chance would no longer have mean 1; couple "
+                'it through a driver that acts_on = "chance", correlated with nothing that moves '
+                "the line",
+            )
+
+
+_FARTHEST = 6.3
+_LOST = 1e-3
 
 
 def _check_people(line: Line, path: str, found: Findings) -> None:
@@ -147,6 +202,7 @@ def check_chance(case: "Case", line: Line, path: str, found: Findings) -> None:
             found.attempt(_check_dispersion, case, noise, f"{at}.dispersion")
         if noise.factors and found.clean(at):
             found.attempt(_check_factors, case, noise, f"{at}.factors")
+            found.attempt(_check_apart, case, line, noise, name, at)
     if line.people is not None and found.clean(f"{path}.people"):
         found.attempt(_check_people, line, path)
 

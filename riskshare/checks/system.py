@@ -271,6 +271,12 @@ def check_changes(case: "Case", found: Findings) -> None:
             continue
         if lines[change.source].baseline is None:
             found.add(f"{path}.source", f"{change.source!r} has no baseline to take a share of")
+        if change.thinning and change.delay is not None:
+            found.add(
+                f"{path}.thinning",
+                "units move one by one of a number that is planned, which a delay moves; leave one "
+                "of the two out",
+            )
         if change.destination == change.source:
             found.add(f"{path}.destination", "is the source itself")
         if (change.size is None) == (change.targeting is None):

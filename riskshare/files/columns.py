@@ -91,7 +91,7 @@ def find_column(cls: type, text: str, currency: str | None = None) -> Column | s
         if shape == "table":
             cls = declared_class(info.type) or cls
             continue
-        if shape in ("named", "list", "notes"):
+        if shape in ("named", "list", "notes") or (shape == "law" and rest):
             return "cannot stand in a CSV table; give it in the case file"
         if rest and shape != "given":
             return f"unknown; accepted: {before}{part}"

@@ -101,7 +101,14 @@ class Reader:
         cls = LAWS.get(kind) if isinstance(kind, str) else None
         if cls is None:
             what = "missing" if kind is None else f"found {_words(kind)}"
-            self.add(f"{path}.kind", f"{what}; {suggest(kind, sorted(LAWS))}")
+            own = literals(info.type)
+            if kind in own:
+                hint = f'write law = "{kind}", its numbers beside it'
+            else:
+                near = difflib.get_close_matches(str(kind), LAWS, n=1)
+                lead = f"did you mean {near[0]!r}? " if near else ""
+                hint = f"{lead}accepted: {', '.join(sorted(LAWS))}"
+            self.add(f"{path}.kind", f"{what}; {hint}")
             return _stand_in(info)
         return cls(**self.fields(cls, raw, path))
 

@@ -14,7 +14,7 @@ from numpy.polynomial.chebyshev import chebpts1, chebvander
 from numpy.typing import NDArray
 
 from riskshare.laws.chance import (
-    MEAN_NODES,
+    COUNT_NODES,
     CountTable,
     chebyshev_to_even,
     read_only,
@@ -23,11 +23,11 @@ from riskshare.laws.chance import (
 
 Floats = NDArray[np.float64]
 
-LOGIT_NODES = 129
-LOGIT_LIMIT = 8.0
-"""Tables of thinning span deliveries whose logit is within 8: 0.03 % to 99.97 %."""
+LOGIT_NODES = 161
+LOGIT_LIMIT = 10.0
+"""Tables of thinning span deliveries whose logit is within 10: 0.005 % to 99.995 %."""
 
-_SOLVED = 61
+_SOLVED = 75
 """Chebyshev points of the logit at which the quantile is solved."""
 
 _HALVINGS = 44
@@ -75,17 +75,31 @@ def thinning_table(number: float) -> CountTable:
     return _table(values, -LOGIT_LIMIT, step, number)
 
 
+NUMBER_STEP = log(2) / 4
+NUMBER_NODES = 81
+"""Tables over a number of people run from 1 to a million, at fixed numbers."""
+
+
+def number_nodes(lowest: float, highest: float) -> Floats:
+    """Return the numbers at which such tables are worked out; others repeat the nearest of them."""
+    numbers = np.exp(NUMBER_STEP * np.arange(NUMBER_NODES))
+    first = max(int(np.searchsorted(numbers, lowest, side="right")) - 1, 0)
+    last = min(int(np.searchsorted(numbers, highest)), NUMBER_NODES - 1)
+    return numbers[np.clip(np.arange(NUMBER_NODES), first, max(last, first))]
+
+
 @lru_cache(maxsize=256)
-def number_table(lowest: float, highest: float, probability: float) -> CountTable:
+def number_table(probability: float, lowest: float, highest: float) -> CountTable:
     """Return the table of how many of n lie above a threshold, over the logarithm of n.
 
-    ``overdispersion`` holds the probability.
+    Worked out between two numbers, whose nodes are the same whatever they are.
     """
+    if not 0 < probability < 1:
+        return _table(np.zeros((NUMBER_NODES, COUNT_NODES)), 0.0, NUMBER_STEP, probability)
     points, matrix = chebyshev_to_even()
-    step = max(log(highest / lowest), 1e-3) / (MEAN_NODES - 1)
-    numbers = lowest * np.exp(step * np.arange(MEAN_NODES))
-    values = np.array([_standardised(points, n, probability) for n in numbers]) @ matrix.T
-    return _table(values, log(lowest), step, probability)
+    nodes, which = np.unique(number_nodes(lowest, highest), return_inverse=True)
+    values = np.array([_standardised(points, n, probability) for n in nodes]) @ matrix.T
+    return _table(values[which], 0.0, NUMBER_STEP, probability)
 
 
 def _standardised(points: Floats, number: float, probability: float) -> Floats:

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from riskshare.laws.binomial import NUMBER_NODES, NUMBER_STEP, number_nodes
 from riskshare.laws.chance import (
     COUNT_NODES,
-    MEAN_NODES,
     NODES,
     SCORE_LIMIT,
     CountTable,
     read_only,
+    with_slopes,
 )
 from riskshare.laws.marginal import AbstractLaw
 
@@ -65,9 +66,7 @@ def rest_of(law: AbstractLaw, threshold: float) -> Rest:
         return Rest(threshold, 0.0, 0.0)
     edge = min(float(-ndtri(chance)), _REACH) if chance > 0 else _REACH
     edges = np.unique(np.append(np.arange(-_REACH, edge), edge))
-    jump = law.jump
-    if jump is not None and -_REACH < jump < edge:
-        edges = np.sort(np.append(edges, jump))
+    edges = np.sort(np.append(edges, [jump for jump in law.jumps if -_REACH < jump < edge]))
     nodes, weights = np.polynomial.legendre.leggauss(24)
     middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
     score = middle[:, None] + half[:, None] * nodes
@@ -83,16 +82,16 @@ def rest_of(law: AbstractLaw, threshold: float) -> Rest:
 def rest_table(law: AbstractLaw, threshold: float, lowest: float, highest: float) -> CountTable:
     """Return the table of the standardised total of n people at or below a threshold.
 
-    Over the logarithm of n, between the bounds; by FFT from the law of one
-    (`riskshare.laws.compound`).
+    Over the logarithm of n, worked out between two numbers, whose nodes are the same whatever they
+    are; by FFT from the law of one (`riskshare.laws.compound`).
     """
-    from riskshare.laws.compound import sum_table
+    from riskshare.laws.compound import Truncated, standard_sum_quantile
 
+    scores = np.linspace(-SCORE_LIMIT, SCORE_LIMIT, COUNT_NODES)
     if threshold <= 0:  # those at or below it cost nothing
-        nothing = np.zeros((1, MEAN_NODES, COUNT_NODES))
-        numbers = (0.0, 1.0, 0.0, 1.0, 0.0)
-        return CountTable(nothing, nothing, *(read_only(number) for number in numbers))
-    limit = threshold if np.isfinite(threshold) else None
-    values, slopes, origin, step = sum_table(law, lowest, highest, limit)
-    none, one = read_only(0.0), read_only(1.0)
-    return CountTable(values[None], slopes[None], origin, step, none, one, none)
+        values = np.zeros((NUMBER_NODES, COUNT_NODES))
+    else:
+        nodes, which = np.unique(number_nodes(lowest, highest), return_inverse=True)
+        values = standard_sum_quantile(Truncated(law, threshold), nodes, scores)[which]
+    numbers = (0.0, NUMBER_STEP, 0.0, 1.0, 0.0)
+    return CountTable(*with_slopes(values[None]), *(read_only(number) for number in numbers))

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from riskshare.case import Case
 from riskshare.laws.dependence import innovation_weights
-from riskshare.laws.indices import IndexMap
+from riskshare.laws.indices import IndexMap, LawMap
 from riskshare.laws.moments import mean_of_product
 from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.plan.common import correlation_matrix, delayed_size, law_of, year_bounds
 from riskshare.plan.lattice import POINTS, SHIFTS, lattice_scores, student_grid
 
 Numbers = NDArray[np.float64]
+
+_LEVELS = 65_536
 
 _KEPT = 4
 """Sets of indices whose values on a lattice are kept: lines that follow one another share them."""
@@ -263,9 +265,20 @@ class Means:
         if item.delay is None:
             return float(self.size[year, change])
         delay = self.maps[self.names.index(delay_name(item.name))]
+        if isinstance(delay, LawMap):
+            return self._mean_size_by_law(year, change, delay)
         nodes, weights = _gauss()
         scores, weights = 8.0 * nodes, 8.0 * weights * np.exp(-32.0 * nodes**2) / np.sqrt(2 * np.pi)
         late = delay.at(scores)
         start, end = year_bounds(self.case)
         sizes = delayed_size(self.size[:, change], start, end, year, late)
         return float(sizes @ weights / weights.sum())
+
+    def _mean_size_by_law(self, year: int, change: int, delay: LawMap) -> float:
+        """Mean of a change's size over a delay of any law: at 65,536 even levels, error 1e-5."""
+        from scipy.special import ndtri
+
+        levels = (np.arange(_LEVELS) + 0.5) / _LEVELS
+        start, end = year_bounds(self.case)
+        late = delay.at(ndtri(levels))
+        return float(delayed_size(self.size[:, change], start, end, year, late).mean())

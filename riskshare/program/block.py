@@ -18,8 +18,11 @@ from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.streams import BLOCK, pseudo_bits, score
+from riskshare.program.years import OPTIONS, over_years
 
 BLOCKS_PER_CHUNK = 16
+
+_STATIC = ("structure", "keep", "unrolled")
 
 _traced: list[str] = []
 
@@ -46,6 +49,7 @@ def _years_of(
     bits: Array,
     keep: tuple[str, ...],
     dtype: Any,
+    unrolled: bool,
     given: Given = NOTHING,
 ) -> Outputs:
     """One block: (year, column, sample) bits to the kept outputs, (year, ..., sample)."""
@@ -80,7 +84,7 @@ def _years_of(
         first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores, given))
         outputs = step(start, first)[1]
         return jax.tree.map(lambda leaf: leaf[None], outputs)
-    return jax.lax.scan(step, start, (leaves.yearly, scores, given))[1]
+    return over_years(step, start, (leaves.yearly, scores, given), unrolled=unrolled)[1]
 
 
 _DRAWS = ("activity", "case_mix", "unit_cost", "driver_index", "person_cost", "waiting_list")
@@ -97,7 +101,7 @@ def _stored(scores: Array) -> Array:
     return groups.reshape(years, -1, samples)[:, :columns]
 
 
-@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
 def sobol_chunk(
     structure: Structure,
     leaves: Leaves,
@@ -106,17 +110,18 @@ def sobol_chunk(
     *,
     keep: tuple[str, ...],
     dtype: Any,
+    unrolled: bool = False,
 ) -> Outputs:
     """Sobol' samples: ``low`` (year, column, sample) bits, ``words`` (block, year, column)."""
     note_trace("sobol_chunk")
 
     def block(word: Array) -> Outputs:
-        return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype)
+        return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype, unrolled)
 
     return jax.lax.map(block, words)
 
 
-@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
 def pseudo_chunk(
     structure: Structure,
     leaves: Leaves,
@@ -125,6 +130,7 @@ def pseudo_chunk(
     *,
     keep: tuple[str, ...],
     dtype: Any,
+    unrolled: bool = False,
 ) -> Outputs:
     """Pseudo-random samples: ``keys`` (year, column, 2), ``blocks`` the numbers of the blocks."""
     note_trace("pseudo_chunk")
@@ -132,12 +138,13 @@ def pseudo_chunk(
 
     def block(number: Array) -> Outputs:
         bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        return _years_of(structure, leaves, bits.reshape(years, columns, BLOCK), keep, dtype)
+        bits = bits.reshape(years, columns, BLOCK)
+        return _years_of(structure, leaves, bits, keep, dtype, unrolled)
 
     return jax.lax.map(block, blocks)
 
 
-@partial(jax.jit, static_argnames=("structure", "keep", "dtype"))
+@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
 def given_chunk(
     structure: Structure,
     leaves: Leaves,
@@ -147,6 +154,7 @@ def given_chunk(
     *,
     keep: tuple[str, ...],
     dtype: Any,
+    unrolled: bool = False,
 ) -> Outputs:
     """Pseudo-random samples around what is given, (block, year, row, sample)."""
     note_trace("given_chunk")
@@ -155,12 +163,13 @@ def given_chunk(
     def block(inputs: tuple[Array, Given]) -> Outputs:
         number, mine = inputs
         bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        return _years_of(structure, leaves, bits.reshape(years, columns, BLOCK), keep, dtype, mine)
+        bits = bits.reshape(years, columns, BLOCK)
+        return _years_of(structure, leaves, bits, keep, dtype, unrolled, mine)
 
     return jax.lax.map(block, (blocks, given))
 
 
-@partial(jax.jit, static_argnames=("structure", "keep"))
+@partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)
 def settle_many(
     structure: Structure,
     leaves: Leaves,
@@ -171,6 +180,7 @@ def settle_many(
     per_unit: Array | None,
     *,
     keep: tuple[str, ...],
+    unrolled: bool = False,
 ) -> tuple[Outputs, Any]:
     """Settle many contracts of one structure, each on its own experience of one sample.
 
@@ -187,13 +197,15 @@ def settle_many(
         start = carried
         if start is None:
             start = initial_carried(structure, mine.yearly, jnp.zeros_like(given.activity[0]))
-        outputs, states = settle_years(structure, mine, given, start, settled, per_unit)
+        outputs, states = settle_years(
+            structure, mine, given, start, settled, per_unit, unrolled=unrolled
+        )
         return {name: outputs[name] for name in keep}, states
 
     return jax.vmap(one)(varied, experience)
 
 
-@partial(jax.jit, static_argnames=("structure", "keep"))
+@partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)
 def settle_block(
     structure: Structure,
     leaves: Leaves,
@@ -203,6 +215,7 @@ def settle_block(
     per_unit: Array | None,
     *,
     keep: tuple[str, ...],
+    unrolled: bool = False,
 ) -> tuple[Outputs, Any]:
     """Settle given experience, (year, ..., sample).
 
@@ -213,6 +226,8 @@ def settle_block(
     if carried is None:
         like = jnp.zeros((1, experience.activity.shape[-1]), experience.activity.dtype)
         carried = initial_carried(structure, leaves.yearly, like)
-    outputs, states = settle_years(structure, leaves, experience, carried, settled, per_unit)
+    outputs, states = settle_years(
+        structure, leaves, experience, carried, settled, per_unit, unrolled=unrolled
+    )
     reported = keep if per_unit is None else (*keep, "moved", "notes")
     return {name: outputs[name] for name in reported}, states

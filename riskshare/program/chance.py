@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from riskshare.laws.binomial import LOGIT_LIMIT
 from riskshare.laws.chance import SCORE_LIMIT, CountTable, FactorTable
 
 
@@ -187,12 +188,14 @@ def thinned(
     delivery: jax.Array,
     score: jax.Array,
     whole_below: float,
+    left: jax.Array,
     first: jax.Array | int = 0,
 ) -> jax.Array:
     """Return the share of planned units that moves, each by itself with the delivery's chance.
 
-    Binomial(n, delivery) / n, a whole count where n is below ``whole_below``; delivery beyond 1
-    moves more than was planned, without chance. n is the table's ``overdispersion``.
+    (Binomial(n, delivery) + left x delivery) / (n + left), a whole count where n is below
+    ``whole_below``. Beyond 1, and where its logit is beyond the table's, delivery moves without
+    chance. n is the table's ``overdispersion``.
 
     Parameters
     ----------
@@ -200,6 +203,8 @@ def thinned(
         Tables over the logit of the delivery (`riskshare.laws.binomial.thinning_table`).
     delivery, score
         ``[row, sample]``.
+    left
+        Planned units beyond whole ones, ``[row, 1]``.
     first
         Row of the tables that serves the first row.
     """
@@ -208,10 +213,13 @@ def thinned(
     p = jnp.clip(delivery, 0, 1)
     tiny = np.finfo(p.dtype).eps
     inner = jnp.clip(p, tiny, 1 - tiny)
-    standard = standardised(table, jnp.log(inner) - jnp.log1p(-inner), score, first)
+    logit = jnp.log(inner) - jnp.log1p(-inner)
+    standard = standardised(table, logit, score, first)
     x = number * p + jnp.sqrt(number * p * (1 - p)) * standard
     x = jnp.where(number < whole_below, jnp.ceil(x), x + 0.5)
-    share = jnp.where((p > 0) & (p < 1), jnp.clip(x, 0, number) / number, p)
+    moved = jnp.where(jnp.abs(logit) < LOGIT_LIMIT, jnp.clip(x, 0, number), number * p)
+    planned = number + left
+    share = jnp.where(planned > 0, (moved + left * p) / jnp.where(planned > 0, planned, 1), p)
     return share + jnp.maximum(delivery - 1, 0)
 
 

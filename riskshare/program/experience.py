@@ -102,8 +102,9 @@ def draw_year(
     demand = _with_noise(
         structure, structure.activity_noise, laws.activity_noise, mean, follow, index, year
     )
-    demand = instead(given.activity, demand)
-    activity, waiting, left = treated(structure, laws.capacity, year, demand, state.waiting)
+    activity, waiting, left = treated(
+        structure, laws.capacity, year, demand, state.waiting, given.activity
+    )
     unit_cost = yearly.unit_cost * _factors(structure, "unit_cost", world.unit_cost_loadings, index)
     case_mix = _factors(structure, "case_mix", world.case_mix_loadings, index)
     noisy = []
@@ -118,7 +119,8 @@ def draw_year(
     unit_cost, case_mix = instead(given.unit_cost, noisy[0]), instead(given.case_mix, noisy[1])
     persons = None
     if laws.people is not None:
-        unit_cost, persons = of_people(structure, laws.people, activity, unit_cost, own, year)
+        costs = unit_cost * case_mix
+        unit_cost, persons = of_people(structure, laws.people, activity, unit_cost, costs, own)
     experience = Experience(
         activity, case_mix, unit_cost, index, given.cost, slot_cost=persons, waiting=waiting
     )
@@ -227,7 +229,8 @@ def _thinned(
     delivery = index[first : first + structure.changes][rows]
     assert laws.thinning is not None
     start = yearly.number * len(structure.thinned)
-    share = thinned(laws.thinning, delivery, scores, WHOLE_BELOW, start)
+    left = laws.unthinned[yearly.number]
+    share = thinned(laws.thinning, delivery, scores, WHOLE_BELOW, left, start)
     safe = jnp.where(delivery > 0, delivery, 1)
     return amount.at[rows].multiply(jnp.where(delivery > 0, share / safe, 1))
 
@@ -311,7 +314,9 @@ def _with_noise(
         middle, at, wide = part(second, None)
         sigma = numbers.sigma
         if wide is not None:  # it is the coefficient of variation that is multiplied
-            sigma = jnp.sqrt(jnp.log1p(jnp.expm1(sigma**2) * wide**2))
+            spread_sigma = jnp.sqrt(jnp.log1p(jnp.expm1(sigma**2) * wide**2))
+            moves = jnp.any(numbers.dispersion[second:] != 0, axis=1, keepdims=True)
+            sigma = jnp.where(moves, spread_sigma, sigma)
         parts.append(middle * jnp.exp(sigma * at - sigma**2 / 2))
     noisy = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
     if noise.zeroed:
@@ -320,13 +325,22 @@ def _with_noise(
 
 
 def treated(
-    structure: Structure, numbers: CapacityNumbers, year: Array, demand: Array, waiting: Array
+    structure: Structure,
+    numbers: CapacityNumbers,
+    year: Array,
+    demand: Array,
+    waiting: Array,
+    given: Array | None = None,
 ) -> tuple[Array, Array | None, Array]:
-    """Return activity within capacity, who waits when the year ends, and who stays on the list."""
+    """Return activity within capacity, who waits when the year ends, and who stays on the list.
+
+    Given activity is taken as it is, whatever the capacity.
+    """
     if not structure.limited:
-        return demand, None, waiting
+        return instead(given, demand), None, waiting
     rows = jnp.asarray(structure.limited)
     wanted = waiting + demand[rows]
-    done = jnp.minimum(wanted, numbers.units[year])
-    left = wanted - done
-    return demand.at[rows].set(done), left, numbers.staying * left
+    activity = demand.at[rows].set(jnp.minimum(wanted, numbers.units[year]))
+    activity = instead(given, activity)
+    left = jnp.maximum(wanted - activity[rows], 0)
+    return activity, left, numbers.staying * left

@@ -24,7 +24,7 @@ class Given:
     mean: Numbers | None = None
     """(line, sample): activity before the line's own chance, which is added to it."""
     activity: Numbers | None = None
-    """(line, sample): activity with its chance; a capacity limits it as it does what is drawn."""
+    """(line, sample): activity with its chance, taken as it is, whatever the capacity."""
     case_mix: Numbers | None = None
     unit_cost: Numbers | None = None
     cost: Numbers | None = None

@@ -1,6 +1,7 @@
 """People one by one: those above a threshold each with a cost, the others as one total."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from riskshare.bind.leaves import PeopleNumbers, Structure
@@ -12,15 +13,26 @@ def of_people(
     numbers: PeopleNumbers,
     activity: Array,
     unit_cost: Array,
+    costs: Array,
     own: dict[str, Array],
-    year: Array,
 ) -> tuple[Array, Array]:
     """Return unit costs with the mean cost of the people drawn, and the cost of each of them.
 
     Of n people, a binomial number lies above the threshold; each of those has a cost of its own,
     the others' total is drawn from its law given their number. Where more lie above than there are
-    places (a chance below 1e-9 at the planned volume) the rest of them cost what one above does on
-    average.
+    places, the rest of them cost what one above does on average. A part of a person, as a capacity
+    may leave, costs that part.
+
+    Parameters
+    ----------
+    activity
+        How many people there are, (line, sample).
+    unit_cost
+        Mean cost of a person at the prices drawn, (line, sample).
+    costs
+        The same at the case mix drawn: what persons cost.
+    own
+        Scores by what they are for.
 
     Returns
     -------
@@ -28,17 +40,15 @@ def of_people(
         (line, sample) and (slot, sample), the slots of a line together.
     """
     rows = jnp.asarray(structure.peopled)
-    count, level = activity[rows], unit_cost[rows]
-    first = year * len(structure.peopled)
-    large = _above(numbers, count, own["large"], first)
-    total = _rest(numbers, count - large, own["rest"], first)
+    count, level = activity[rows], costs[rows]
+    large = _above(numbers, count, own["large"])
+    total = _rest(numbers, count - large, own["rest"])
     persons, start = [], 0
     for row, slots in enumerate(structure.slots):
         scores = own["person"][start : start + slots]
         table = numbers.values[row : row + 1], numbers.slopes[row : row + 1]
         cost = table_lookup(*table, scores.reshape(1, -1)).reshape(scores.shape)
-        there = jnp.arange(slots, dtype=count.dtype)[:, None] < large[row]
-        cost = jnp.where(there, cost, 0)
+        cost = cost * jnp.clip(large[row] - jnp.arange(slots, dtype=count.dtype)[:, None], 0, 1)
         missed = jnp.maximum(large[row] - slots, 0) * numbers.mean_above[row]
         total = total.at[row].add(cost.sum(0) + missed)
         persons.append(cost * level[row])
@@ -52,27 +62,27 @@ def by_line(structure: Structure, slot_cost: Array) -> Array:
 
     Someone on one line is nobody on another: what is protected is a person's cost on one line.
     """
-    shape = (structure.lines, *slot_cost.shape)
-    persons, start = jnp.zeros(shape, slot_cost.dtype), 0
-    for line, slots in zip(structure.peopled, structure.slots, strict=True):
-        part = slice(start, start + slots)
-        persons = persons.at[line, part].set(slot_cost[part])
-        start += slots
-    return persons
+    ends = np.cumsum(structure.slots)
+    slot = np.arange(len(slot_cost))
+    own = np.zeros((structure.lines, len(slot_cost), 1), bool)
+    for line, end, slots in zip(structure.peopled, ends, structure.slots, strict=True):
+        own[line, :, 0] = (slot >= end - slots) & (slot < end)
+    return jnp.where(own, slot_cost, 0)
 
 
-def _above(numbers: PeopleNumbers, count: Array, scores: Array, first: Array) -> Array:
+def _above(numbers: PeopleNumbers, count: Array, scores: Array) -> Array:
     """How many of the people lie above the threshold."""
     safe = jnp.maximum(count, 1)
     p = numbers.above
-    standard = standardised(numbers.number, jnp.log(safe), scores, first)
+    standard = standardised(numbers.number, jnp.log(safe), scores)
     x = jnp.ceil(safe * p + jnp.sqrt(safe * p * (1 - p)) * standard)
-    return jnp.where((count > 0) & (p > 0), jnp.clip(x, 0, count), 0)
+    some = jnp.where((count > 0) & (p > 0), jnp.clip(x, 0, count), 0)
+    return jnp.where(p < 1, some, count)
 
 
-def _rest(numbers: PeopleNumbers, count: Array, scores: Array, first: Array) -> Array:
+def _rest(numbers: PeopleNumbers, count: Array, scores: Array) -> Array:
     """Total cost of the people below the threshold, relative to the mean cost of one."""
     safe = jnp.maximum(count, 1)
-    standard = standardised(numbers.rest, jnp.log(safe), scores, first)
+    standard = standardised(numbers.rest, jnp.log(safe), scores)
     x = count * numbers.rest_mean + jnp.sqrt(count) * numbers.rest_sd * standard
     return jnp.where(count > 0, jnp.maximum(x, 0), 0)

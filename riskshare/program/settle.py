@@ -19,6 +19,7 @@ from riskshare.program.cash import initial_cash, pay_out
 from riskshare.program.experience import Experience, delivered, members_index
 from riskshare.program.people import by_line
 from riskshare.program.savings import savings_of
+from riskshare.program.years import over_years
 
 Outputs = dict[str, Any]
 """Arrays of one year by name; ``posting`` is a tuple, one array for each term."""
@@ -293,6 +294,8 @@ def settle_years(
     carried: Carried,
     settled: Array,
     per_unit: Array | None,
+    *,
+    unrolled: bool,
 ) -> tuple[Outputs, Any]:
     """Settle years in sequence; returns their outputs and the state after each of them.
 
@@ -306,5 +309,6 @@ def settle_years(
         after = jax.tree.map(lambda new, old: jnp.where(takes_part, new, old), after, state)
         return after, (outputs, after)
 
-    _, (outputs, states) = jax.lax.scan(step, carried, (leaves.yearly, experience, settled))
+    inputs = (leaves.yearly, experience, jnp.asarray(settled))
+    _, (outputs, states) = over_years(step, carried, inputs, unrolled=unrolled)
     return outputs, states

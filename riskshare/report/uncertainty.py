@@ -43,8 +43,8 @@ def print_uncertainty(console: Console, case: Case, split: xr.Dataset) -> None:
     worst = np.nanmax(_relative_error(of))
     console.print(
         Text(
-            "process: what happens; parameter: how well laws are known; baseline: how well the start "
-            "is measured. Standard errors of the variances are at most "
+            "process: what happens; parameter: how well laws are known; baseline: how well the "
+            "start is measured. Standard errors of the variances are at most "
             f"{100 * worst:.1f} % of the total.",
             style="dim",
         )

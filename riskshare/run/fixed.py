@@ -58,6 +58,7 @@ def _exclusions(case: Case, bound: Bound) -> Iterator[tuple[str, str]]:
                 yield path, "the term is switched off, so what it needs is not asked for"
     yield from _steps(case)
     yield from _new_services(case)
+    yield from _people(case, bound)
     for driver in case.drivers:
         if driver.acts_on == "dispersion":
             yield f"drivers.{driver.name}", "tables span what it does to the spread of a law"
@@ -66,6 +67,24 @@ def _exclusions(case: Case, bound: Bound) -> Iterator[tuple[str, str]]:
     mean = "a new service, whose volume is worked out with means over the laws"
     yield from _reaching(_volumes(case), reached)
     yield from _reaching(_laws(case, bound), dict.fromkeys(new, mean) | reached)
+
+
+def _people(case: Case, bound: Bound) -> Iterator[tuple[str, str]]:
+    """Yield what decides which people of a line are drawn one by one."""
+    if not bound.structure.peopled:
+        return
+    reason = "it decides which people are drawn one by one"
+    for contract in case.contracts:
+        for term in contract.terms:
+            for name in ("attachment", "truncation.at"):
+                yield f"{contract.name}.{term.label}.{name}", reason
+    for i in bound.structure.peopled:
+        for name in ("unit_cost", "cost_series", "loadings"):
+            yield f"lines.{case.lines[i].name}.{name}", reason
+    yield "inflation", reason
+    for driver in case.drivers:
+        if driver.acts_on in ("unit_cost", "case_mix"):
+            yield f"drivers.{driver.name}", reason
 
 
 def _reaching(

@@ -78,6 +78,9 @@ def read_persons(
     that nobody cost anything.
     """
     needed = _needed(bound, settled)
+    if samples_drawn(given):  # a line that draws nobody one by one has nobody a term would see
+        slots = dict(zip(bound.structure.peopled, bound.structure.slots, strict=True))
+        needed = {at: name for at, name in needed.items() if slots.get(at[1]) != 0}
     if PERSON_COST not in given:
         for name in dict.fromkeys(needed.values()):
             problems.append(
@@ -105,6 +108,11 @@ def read_persons(
     if np.any(whole < 0) or not np.all(np.isfinite(whole)):
         problems.append(Problem(PERSON_COST, "holds values that are negative or not finite"))
     return np.broadcast_to(whole, (*shape[:3], samples)) if shape[3] == 1 else whole
+
+
+def samples_drawn(given: xr.Dataset) -> bool:
+    """Return whether an experience holds draws rather than what happened."""
+    return "sample" in given.dims
 
 
 def _needed(bound: Bound, settled: NDArray[np.bool_]) -> dict[tuple[int, int], str]:

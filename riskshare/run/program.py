@@ -5,6 +5,7 @@ import difflib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any
 
 import jax
@@ -206,8 +207,16 @@ class Program:
         moved = self._at(vector, leaves, paths, dtype)
         experience = experience_of(self._shape, self._bound, moved, given, dtype)
         settled = np.ones(len(self.years), bool)
-        outputs, _ = settle_block(
-            self._bound.structure, moved, experience, None, settled, None, keep=self._keep
+        # as it stands, to be compiled as a part of whatever program calls it
+        outputs, _ = unwrap(settle_block)(
+            self._bound.structure,
+            moved,
+            experience,
+            None,
+            settled,
+            None,
+            keep=self._keep,
+            unrolled=True,
         )
         return outcomes_of(self._bound, outputs)
 
@@ -217,13 +226,14 @@ class Program:
         note_trace("program_simulate")
         moved = self._at(vector, leaves, paths, dtype)
         kernel = sobol_chunk if stream.sampler == "sobol" else pseudo_chunk
-        outputs = kernel(
+        outputs = unwrap(kernel)(
             self._bound.structure,
             moved,
             stream.shared,
             stream.blocks,
             keep=self._keep,
             dtype=dtype,
+            unrolled=True,
         )
         together = jax.tree.map(lambda part: _in_a_row(part, stream.samples), outputs)
         return outcomes_of(self._bound, together)

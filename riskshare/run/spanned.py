@@ -27,6 +27,7 @@ def served(case: Case, bound: Bound, own: OwnDraws) -> Bound:
     ExperienceError
         If they differ by more.
     """
+    _check_places(case, bound, own)
     structure, noise = bound.structure, bound.numbers.laws.activity_noise
     rows = structure.activity_noise.counts
     if own.given.mean is None or not rows:
@@ -67,6 +68,34 @@ def served(case: Case, bound: Bound, own: OwnDraws) -> Bound:
         bound.numbers.laws, activity_noise=dataclasses.replace(noise, table=table, whole=whole)
     )
     return dataclasses.replace(bound, numbers=dataclasses.replace(bound.numbers, laws=laws))
+
+
+def _check_places(case: Case, bound: Bound, own: OwnDraws) -> None:
+    """Refuse more people than there are places for those drawn one by one."""
+    people, problems = bound.numbers.laws.people, list[Problem]()
+    if people is None:
+        return
+    for row, (line, slots) in enumerate(
+        zip(bound.structure.peopled, bound.structure.slots, strict=True)
+    ):
+        chance = float(np.asarray(people.above)[row, 0])
+        for values in (own.given.activity, own.given.mean):
+            if values is None or not chance or np.isnan(values[:, line]).all():
+                continue
+            most = float(np.nanmax(values[:, line]))
+            most += 0.0 if values is own.given.activity else 5 * np.sqrt(most)
+            above = most * chance
+            if above + 5 * np.sqrt(above * (1 - chance)) > slots:
+                problems.append(
+                    Problem(
+                        f"activity[{case.lines[line].name}]",
+                        f"found up to {most:,.0f} people, of whom more would be drawn one by one "
+                        f"than the {slots} that the case's own volume has places for; raise the "
+                        "line's baseline to what is given",
+                    )
+                )
+    if problems:
+        raise ExperienceError(problems)
 
 
 def _spans(table: CountTable, row: int, low: float, high: float) -> bool:

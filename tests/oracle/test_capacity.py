@@ -72,3 +72,15 @@ def test_bad_capacities_are_refused():
         limited(1, units=-1)
     with pytest.raises(rs.CaseError, match=r"lines.spells.capacity.leaving: found 5"):
         limited(1, units=10, leaving=5)
+
+
+def test_given_activity_is_taken_as_it_is():
+    import xarray as xr
+
+    of = limited(3, units=[1200.0, 1240.0, 1300.0], waiting=300.0)
+    given = xr.Dataset(
+        {"activity": (("sample", "year", "line"), np.full((32, 3, 1), 1000.0))},
+        {"year": list(of.labels()["year"]), "line": ["spells"]},
+    )
+    draws = rs.draw(of, given=given, chance="included")
+    assert (draws.activity.sel(line="spells") == 1000).all()

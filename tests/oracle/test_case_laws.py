@@ -376,3 +376,55 @@ def test_a_law_takes_any_name_and_path():
     assert wider.drivers[0].law.high == 2.0
     found = rs.simulate(of, samples=4096, parameters={"drivers.d.law.high": 2.0})
     np.testing.assert_array_equal(found.position, rs.simulate(wider, samples=4096).position)
+
+
+@pytest.mark.parametrize(("number", "delivery"), [(2.5, 0.5), (0.5, 0.9), (900.0, 1e-5)])
+def test_thinning_of_units_that_are_not_whole_keeps_its_mean(number, delivery):
+    change = rs.Change(
+        name="m",
+        owner="payer",
+        source="spells",
+        size=0.5,
+        thinning=True,
+        delivery=rs.Delivery(value=delivery),
+    )
+    moved = 2 * number - drawn(case([line(baseline=2 * number)], changes=[change])).activity
+    assert_mean(moved, number * delivery, bias=2e-4 * number * delivery + 2e-4)
+
+
+def refused(**fields):
+    """The message with which a case of one line is refused."""
+    with pytest.raises(rs.CaseError) as caught:
+        case(**fields)
+    return str(caught.value)
+
+
+def test_what_would_be_a_wrong_number_is_refused_with_its_path():
+    change = rs.Change(
+        name="m", owner="payer", source="spells", size=0.2, thinning=True, delay=rs.Delay(value=0.5)
+    )
+    assert "changes.m.thinning: units move one by one" in refused(changes=[change])
+    d = rs.Driver(name="d", acts_on="activity", law="lognormal", sd=0.2, centre="mean")
+    both = line(loadings={"d": 1.0}, noise=rs.Noise(law="lognormal", cv=0.3, factors={"d": 0.9}))
+    assert "noise.factors[d]: that driver moves the line too" in refused(lines=[both], drivers=[d])
+    heavy = line(noise=rs.Noise(law=GeneralisedPareto(scale=1.0, shape=0.95)))
+    assert "lines.spells.noise.law:" in refused(lines=[heavy])
+    for law, power in ((Triangular(low=0.0, mode=1.0, high=2.0), -2.0), (Gamma(cv=1.0), -1.0)):
+        driver = rs.Driver(name="d", acts_on="activity", law=law)
+        message = refused(lines=[line(loadings={"d": power})], drivers=[driver])
+        assert "the mean is infinite" in message
+    percent = rs.Driver(name="d", acts_on="activity", law=Interval(low=96.0, high=107.0))
+    assert "did you mean 1.0" in refused(drivers=[percent])
+    percent = rs.Driver(name="d", acts_on="activity", interval=[96.0, 107.0])
+    assert "drivers.d.interval: found an index about 96" in refused(drivers=[percent])
+
+
+def test_discrete_laws_have_exact_powers_and_delays():
+    law = Discrete(values=[0.5, 1.0, 2.0, 3.0], weights=[0.27, 0.33, 0.25, 0.15])
+    for power in (-1.0, 0.5, 2.0):
+        expected = sum(w * v**power for v, w in zip(law.values, law.weights, strict=True))
+        assert LawMap(law).power_mean(power) == pytest.approx(expected, rel=1e-9)
+    late = rs.Delay(law=Discrete(values=[0.0, 1.0], weights=[0.3, 0.7]))
+    change = rs.Change(name="m", owner="payer", source="spells", size=0.2, delay=late)
+    of = case([line(baseline=1000)], changes=[change])
+    assert bind(of).plan.expected[0, 0] == pytest.approx(1000 - 200 * 0.3, rel=1e-5)

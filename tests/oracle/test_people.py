@@ -72,16 +72,15 @@ def test_quantiles_agree_with_people_drawn_one_by_one():
 def test_without_protection_the_total_is_one_number_of_its_compound_law():
     people = rs.People(law=Gamma(cv=2.0))
     noise = rs.Noise(law="poisson")
-    of = case([line(baseline=30, unit_cost=COST, noise=noise, people=people)])
+    of = case([line(baseline=300, unit_cost=COST, noise=noise, people=people)])
     assert bind(of).structure.slots == (0,)
     cost = rs.simulate(of, samples=SAMPLES, seed=2).line_cost.values.ravel()
     # given n, the sum of gammas is a gamma: the distribution function is a Poisson mixture
-    n = np.arange(1, 120)
-    weight = st.poisson(30).pmf(n)
-    for x in (20_000.0, 60_000.0, 120_000.0):
+    n = np.arange(1, 500)
+    weight = st.poisson(300).pmf(n)
+    for x in (450_000.0, 600_000.0, 800_000.0):
         inner = st.gamma(n * 0.25, scale=COST * 4).cdf(x)
-        expected = weight @ inner + st.poisson(30).pmf(0)
-        assert_chance(cost <= x, expected, bias=3e-4)
+        assert_chance(cost <= x, weight @ inner, bias=3e-4)
 
 
 def test_prices_move_people_across_an_attachment():
@@ -174,3 +173,109 @@ def test_a_few_people_are_all_drawn_one_by_one(number):
         inner = st.gamma(n * 0.25, scale=COST * 4).cdf(x)
         assert_chance(cost <= x, weight @ inner + np.exp(-number), bias=3e-4)
     assert_mean(cost, number * COST, bias=4e-4 * COST)
+
+
+def ceded(of, **options):
+    """What the cover pays in each sample."""
+    outcomes = rs.simulate(of, samples=16_384, seed=1, **options)
+    return outcomes.posting.sel(term="c.stop-loss", partner=PAYER).values
+
+
+def covered(noise=None, drivers=(), attachment=2e4, number=200, **fields):
+    """People of lognormal cost under a cover, with whatever else the line has."""
+    noise = rs.Noise(law="poisson") if noise is None else noise
+    people = fields.pop("people", rs.People(law=Lognormal(cv=CV)))
+    of = line(baseline=number, unit_cost=COST, price=COST, noise=noise, people=people, **fields)
+    cover = rs.StopLoss(from_="external", to=PAYER, attachment=attachment, coinsurance=1.0)
+    return case([of], [rs.CostReimbursement(), cover], drivers=drivers)
+
+
+def test_case_mix_makes_people_dearer():
+    heavy = rs.Driver(name="mix", acts_on="case_mix", value=1.5)
+    of = covered(drivers=[heavy], loadings={"mix": 1.0})
+    assert_mean(ceded(of), 200 * 1.5 * limited_moments(2e4 / 1.5)[0])
+
+
+@pytest.mark.parametrize("factor", [4.0, 0.5])
+def test_a_driver_of_unit_cost_may_start_anywhere(factor):
+    dear = rs.Driver(name="pay", acts_on="unit_cost", value=factor)
+    of = covered(drivers=[dear], loadings={"pay": 1.0})
+    assert_mean(ceded(of), 200 * factor * limited_moments(2e4 / factor)[0])
+
+
+def test_a_threshold_above_an_attachment_is_refused():
+    of = covered(people=rs.People(law=Lognormal(cv=CV), threshold=4e4))
+    with pytest.raises(rs.CaseError, match=r"people.threshold: found 40,000, and a term looks"):
+        rs.simulate(of, samples=64)
+
+
+def test_there_are_places_for_those_who_come_seldom_or_have_waited():
+    seldom = covered(noise=rs.Noise(law="poisson", zeros=0.9))
+    assert_mean(ceded(seldom), 200 * limited_moments(2e4)[0])
+    waited = covered(capacity=rs.Capacity(units=1200.0, waiting=900.0))
+    draws = rs.draw(waited, samples=16_384, seed=1)
+    number = float(draws.activity.mean())
+    assert number > 1000
+    assert_mean(ceded(waited), number * limited_moments(2e4)[0])
+
+
+@pytest.mark.parametrize(("units", "number"), [(4.2, 20), (10.1, 20)])
+def test_a_part_of_a_person_costs_that_part(units, number):
+    people = rs.People(law=Gamma(cv=1.0))
+    capacity = rs.Capacity(units=units)
+    noise = rs.Noise(law="poisson")
+    of = case(
+        [line(baseline=number, unit_cost=COST, noise=noise, people=people, capacity=capacity)]
+    )
+    outcomes = rs.simulate(of, samples=16_384, seed=1)
+    activity = float(rs.draw(of, samples=16_384, seed=1).activity.mean())
+    assert activity < units * (1 + 1e-6)
+    assert_mean(outcomes.line_cost, activity * COST)
+
+
+def test_a_volume_that_falls_far_keeps_its_law():
+    fall = rs.laws.Shock(
+        probability=0.5, effect=rs.laws.Triangular(low=0.02, mode=0.021, high=0.022)
+    )
+    driver = rs.Driver(name="d", acts_on="activity", law=fall)
+    people = rs.People(law=Gamma(cv=2.0))
+    noise = rs.Noise(law="poisson")
+    of = case(
+        [line(baseline=200, unit_cost=COST, loadings={"d": 1.0}, noise=noise, people=people)],
+        drivers=[driver],
+    )
+    cost = rs.simulate(of, samples=SAMPLES, seed=2).line_cost.values.ravel()
+    fell = rs.draw(of, samples=SAMPLES, seed=2).driver_index.values.ravel() < 1
+    mean = 200 * 0.021
+    assert_mean(np.where(fell, cost, 0), 0.5 * mean * COST, bias=5e-3 * mean * COST)
+    assert_chance(fell & (cost == 0), 0.5 * np.exp(-mean), bias=2e-3)
+
+
+def test_a_line_that_is_appended_moves_no_earlier_person():
+    people = rs.People(law=Lognormal(cv=CV))
+    noise = rs.Noise(law="poisson")
+    own = line(baseline=200, unit_cost=COST, noise=noise, people=people)
+    alone = rs.draw(case([own]), samples=256)
+    more = rs.draw(case([own, line("other", baseline=50)]), samples=256)
+    np.testing.assert_array_equal(alone.unit_cost, more.unit_cost.sel(line=["spells"]))
+
+
+def test_draws_of_people_whom_no_cover_reaches_can_be_settled():
+    of = covered(people=rs.People(law=Pert(low=0.0, mode=1.0, high=2.0)), attachment=1e4)
+    draws = rs.draw(of, samples=64)
+    np.testing.assert_array_equal(
+        rs.settle(of, draws).position, rs.simulate(of, samples=64).position
+    )
+
+
+def test_more_people_than_there_are_places_for_are_refused():
+    of = covered()
+    years_, lines_ = list(of.labels()["year"]), list(of.labels()["line"])
+    import xarray as xr
+
+    given = xr.Dataset(
+        {"activity": (("sample", "year", "line"), np.full((64, 1, 1), 2000.0))},
+        {"year": years_, "line": lines_},
+    )
+    with pytest.raises(rs.ExperienceError, match="found up to 2,000 people"):
+        rs.simulate(of, given=given, chance="included")

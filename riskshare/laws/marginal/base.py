@@ -54,6 +54,11 @@ class AbstractLaw(Declared, abc.ABC):
         return None
 
     @property
+    def jumps(self) -> tuple[float, ...]:
+        """All scores at which `at` jumps, as far as they are known; those of atoms all are."""
+        return () if self.jump is None else (self.jump,)
+
+    @property
     def atom(self) -> Atom | None:
         """The atom at one end of the law (the calm of a shock); None where it has none."""
         return None

@@ -246,6 +246,11 @@ class Discrete(AbstractLaw):
         side = 1.0 if first else -1.0
         return Atom(float(atoms.weights[end]), float(atoms.values[end]), side, rest)
 
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        """The edges between atoms."""
+        return tuple(float(edge) for edge in self._atoms.edges)
+
     def at(self, score: Floats) -> Floats:
         """Return the least value with F >= Phi(score)."""
         atoms = self._atoms

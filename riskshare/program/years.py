@@ -1,0 +1,30 @@
+"""Years in sequence: a loop of the compiled program, or one year after another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+OPTIONS = {"xla_disable_hlo_passes": "while-loop-invariant-code-motion"}
+"""How kernels are compiled. Where a loop over years holds per-person protection, XLA for CPU (with
+jaxlib 0.10.2) moves what does not change out of the loop into memory that it then overwrites:
+results were not finite, or the process died. ``tests/test_kernel_loops.py`` holds such a case."""
+
+
+def over_years(
+    step: Callable[[Any, Any], tuple[Any, Any]], start: Any, inputs: Any, *, unrolled: bool
+) -> tuple[Any, Any]:
+    """Run a step over the leading axis of its inputs; `jax.lax.scan` in all but the way.
+
+    ``unrolled`` writes the years out one after another: for functions that are compiled as a part
+    of somebody else's program, where `OPTIONS` cannot be given. It compiles two to three times as
+    long.
+    """
+    if not unrolled:
+        return jax.lax.scan(step, start, inputs)
+    state, outputs = start, []
+    for year in range(len(jax.tree.leaves(inputs)[0])):
+        state, output = step(state, jax.tree.map(lambda leaf, at=year: leaf[at], inputs))
+        outputs.append(output)
+    return state, jax.tree.map(lambda *parts: jnp.stack(parts), *outputs)
