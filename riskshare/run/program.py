@@ -206,7 +206,7 @@ class Program:
         note_trace("program_settle")
         moved = self._at(vector, leaves, paths, dtype)
         experience = experience_of(self._shape, self._bound, moved, given, dtype)
-        settled = np.ones(len(self.years), bool)
+        settled = jnp.ones(len(self.years), bool)
         # as it stands, to be compiled as a part of whatever program calls it
         outputs, _ = unwrap(settle_block)(
             self._bound.structure,

@@ -365,7 +365,7 @@ class World:
                     running_cost=self.given(Change, "running_cost", 0, 1e5),
                     claims=self._claims(),
                     recurrent=not self.chance(0.3),
-                    thinning=self.laws.chance(0.3),
+                    thinning=self.laws.chance(0.3) and delay is None,
                     **self._size(),
                 )
             )
