@@ -106,7 +106,7 @@ def _differing(anew: Leaves, got: Leaves) -> list[str]:
         if leaf.startswith(".laws") and leaf not in (".laws.location", ".laws.scale"):
             continue
         scale = np.abs(want).max() if want.size else 0
-        # what is left of a budget after what follows activity may be nothing, to rounding of millions
+        # what a budget holds beside what follows activity may be nothing, to rounding of millions
         bound = 1e-11 * scale + (1e-6 if leaf.endswith(".budget.fixed") else 0)
         if want.shape != have.shape or np.any(np.abs(want - have) > bound):
             found.append(leaf)

@@ -59,6 +59,8 @@ def amount_lines(
     if use not in ("severity", "unit_cost"):
         raise ArgumentError(f"use: {use!r}; give 'severity' or 'unit_cost'")
     _check_known(kind, level)
+    if use == "severity":
+        _check_spread(kind, law)
     told = f"# {kind}: {_told(parameters)}"
     if use == "severity":
         mean = _number(np.exp(level.log_mean))
@@ -190,7 +192,8 @@ def _errors(
         drivers[f"{name}-dispersion-error"] = ("dispersion", second, "median")
     lines = [
         "",
-        "# How well that is known. A line that has loadings already takes this one among them.",
+        "# How well that is known. A line that has loadings already takes this one among them, and",
+        "# a noise or people of its own make way for those above.",
         f"[lines.{_key(name)}.loadings]",
         f"{_key(first)} = 1.0",
     ]
@@ -218,6 +221,16 @@ def check_status(kind: str, status: Status) -> None:
     if status != "converged":
         raise ArgumentError(
             f"{kind}: status {status!r}, {MEANINGS[status]}; give lines of another law"
+        )
+
+
+def _check_spread(kind: str, law: AbstractLaw) -> None:
+    """Refuse a law of people whose standard deviation is infinite, as a case would."""
+    if not np.isfinite(law.standard_deviation()):
+        raise ArgumentError(
+            f"{kind}: the standard deviation of the fitted law is infinite, so the total of many "
+            "people has no law to tabulate; splice the tail at a threshold (--threshold), or take "
+            "another of the laws above (--kinds)"
         )
 
 
