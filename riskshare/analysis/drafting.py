@@ -177,11 +177,13 @@ def _price_twice(probe: Probe) -> Iterator[Finding]:
 def _people(probe: Probe, contract: Contract) -> Iterator[Finding]:
     """Yield contracts that rest on few people."""
     names: dict[str, None] = {}
+    known = probe.labels["population"]
     for budget in contract.budgets:
-        if hasattr(budget.rate, "keys"):
-            names |= dict.fromkeys(budget.rate)
-        elif budget.rate is not None:
-            names |= dict.fromkeys(probe.labels["population"])
+        # a rate may be given by population, by year, or by both
+        given = budget.rate if hasattr(budget.rate, "keys") else ()
+        stated = [name for name in given if name in known]
+        if budget.rate is not None:
+            names |= dict.fromkeys(stated or known)
     for line in probe.case.lines:
         if line.name in probe.case.scope_lines(contract) and line.exposure is not None:
             names[line.exposure] = None

@@ -24,6 +24,8 @@ _BELOW = 0.5
 """The threshold as a share of the lowest limit: costs may run to twice plan before it tells."""
 
 _REACH = 6.5
+_NOBODY = 1e-9
+"""As few people above a threshold, at most, are none."""
 
 
 def peopled_lines(case: Case) -> tuple[int, ...]:
@@ -62,6 +64,7 @@ def people_of(case: Case, plan: Plan, terms: Terms) -> tuple[tuple[int, ...], Pe
         level = max(float(plan.unit_cost[:, i].max()), 1e-300)
         threshold = people.law.expectation() * at / level
         chance = float(people.law.survival(np.array(threshold))) if np.isfinite(at) else 0.0
+        chance = chance if chance * highest > _NOBODY else 0.0
         slots.append(_slots(highest, chance))
         if slots[-1] > MOST:
             problems.append(_too_many(case, i, at, slots[-1]))

@@ -653,3 +653,13 @@ def test_a_line_that_two_contracts_pay_in_full_is_found():
     assert [f.path for f in found] == ["away.block"]
     assert "away" in found[0].message
     assert "home.block" in found[0].message
+
+
+def test_a_rate_by_year_rests_on_every_population():
+    from builders import case
+
+    members = [rs.Population(name="adults", count=4000.0)]
+    budget = rs.Budget(name="b", rate={"2018/19": 100.0, "2019/20": 110.0}, rebase="plan")
+    terms = [rs.CapitatedBudget(budget="b", from_="payer", to="provider")]
+    of = case(terms=terms, budgets=[budget], members=members, count=2)
+    assert any("4,000 people (adults)" in finding.message for finding in rs.check(of).findings)

@@ -67,7 +67,9 @@ def position_of(of):
         experience = Experience(activity[:, :, None], mix, unit, index, None, persons)
         carried = initial_carried(bound.structure, leaves.yearly, jnp.zeros((1, 1)))
         every = jnp.ones(len(probe.years), bool)
-        outputs, _ = settle_years(bound.structure, leaves, experience, carried, every, None)
+        outputs, _ = settle_years(
+            bound.structure, leaves, experience, carried, every, None, unrolled=True
+        )
         posted = sum(outputs["posting"], jnp.zeros_like(outputs["cost"]))
         return posted[..., 0], outputs["cost"][..., 0]
 
