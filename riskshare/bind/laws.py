@@ -34,7 +34,7 @@ from riskshare.laws.chance import (
 )
 from riskshare.laws.copula import StudentTables, student_tables
 from riskshare.laws.dependence import cholesky, score_correlations
-from riskshare.laws.indices import LawMap
+from riskshare.laws.indices import IndexMap, LawMap
 from riskshare.laws.marginal import AbstractLaw
 from riskshare.laws.normal import inverse
 from riskshare.plan import Plan, correlation_matrix, declared, law_of
@@ -82,7 +82,7 @@ def laws_of(
 ) -> Laws:
     """Return the laws of all indices, and the chance laws given."""
     maps = [law_of(index) for index in case.indices().values()]
-    closed = [(0.0, 0.0, False) if isinstance(m, LawMap) else _closed(m) for m in maps]
+    closed = [_closed(found) for found in maps]
     activity, unit_cost, case_mix = noises
     values, slopes, atoms = tables
     thinning, unthinned = _thinning(case, plan)
@@ -170,8 +170,11 @@ def limited_lines(case: Case) -> tuple[int, ...]:
     return tuple(i for i, line in enumerate(case.lines) if line.capacity is not None)
 
 
-def _closed(found: object) -> tuple[float, float, bool]:
-    return found.location, found.scale, found.logarithmic  # type: ignore[attr-defined]  # an IndexMap
+def _closed(found: IndexMap | LawMap) -> tuple[float, float, bool]:
+    """Return the numbers of a map in closed form; a law with a table has none."""
+    if isinstance(found, LawMap):
+        return 0.0, 0.0, False
+    return found.location, found.scale, found.logarithmic
 
 
 def _law(noise: Noise) -> AbstractLaw:
