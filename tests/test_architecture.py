@@ -22,6 +22,7 @@ ROWS = (
     ("analysis",),
     ("fitting", "files"),
     ("report", "cases", "testing"),
+    ("bench",),
     ("cli", "__main__", "__init__"),
 )
 """The layout, drawn in docs/architecture.md."""

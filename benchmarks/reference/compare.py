@@ -14,9 +14,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
+from riskshare.bench.problem import reference
+
 from . import machine, quality
 from .oracle import expected_positions
-from .problem import reference
 from .statistics import STATISTICS
 from .worker import ENGINES, Refusal, Result, serve
 

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from .problem import LINES, PROVIDERS, Problem
+from riskshare.bench.problem import LINES, PROVIDERS, Problem
 
 CHUNK = 8_192
 GRID, REACH = 4_097, 6.5

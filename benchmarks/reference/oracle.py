@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from .problem import LINES, Problem
+from riskshare.bench.problem import LINES, Problem
 
 HERMITE = 48  # nodes per score, for moments of the cost
 LEGENDRE = 64  # nodes per smooth piece of a line's score

@@ -15,7 +15,7 @@ import pal
 from pal.copulas import GaussianCopula
 from pal.distributions import Gamma, LogNormal
 
-from .problem import LINES, Problem
+from riskshare.bench.problem import LINES, Problem
 
 
 def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:

@@ -6,8 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
+from riskshare.bench.problem import Problem
+
 from .oracle import cost_standard_deviation, expected_positions
-from .problem import Problem
 from .statistics import STATISTICS, Summary
 
 LIMIT = 4.0  # standard errors

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .case import reference_case
-from .problem import Problem
+from riskshare.bench.problem import Problem
+from riskshare.bench.reference import reference_case
 
 _case = lru_cache(reference_case)  # built once per problem, outside the clock, as a user would
 

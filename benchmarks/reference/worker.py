@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from .problem import reference
+from riskshare.bench.problem import reference
+
 from .statistics import summarise
 
 ENGINES = {

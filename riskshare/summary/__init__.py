@@ -5,7 +5,8 @@ of a year counts for, `axes` sums samples over years and partners, `measures` sa
 each sum has; `riskshare.statistics` does the arithmetic, one series of samples at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,7 @@ from riskshare.errors import ArgumentError
 from riskshare.names import LEVEL, LEVELS, LINE, PARTNER, SAMPLE, TERM, YEAR
 from riskshare.statistics import Floats, Replicates
 from riskshare.summary.axes import Axes
-from riskshare.summary.measures import Measures
+from riskshare.summary.measures import Measures, Variables
 from riskshare.summary.money import discount_rate_of, year_weights
 
 _LONG_NAMES = {
@@ -32,7 +33,7 @@ _SUBJECTS = {
     "total": "position and the rest of the organisation",
     "reserve": "opening reserve and the totals since the first year",
 }
-_MEANS = (
+MEANS = (
     "received",
     "paid",
     "cost",
@@ -120,25 +121,36 @@ def summarise(
     >>> table.year.values.tolist()
     ['2018/19', 'all']
     """
-    at = _levels(levels)
+    at = levels_of(levels)
     rate = discount_rate_of(discount_rate)
     _check(outcomes)
     axes = Axes.of(outcomes, *year_weights(outcomes, rate, prices))
     measures = Measures(outcomes, axes, _replicates(outcomes))
     variables = measures.position(at) | measures.total() | measures.reserve()
-    for name in _MEANS:
+    for name in MEANS:
         if name in outcomes:
             variables |= measures.means(name)
+    return tabulated(variables, outcomes, axes, at, {"prices": prices, "discount_rate": rate})
+
+
+def tabulated(
+    variables: Variables,
+    outcomes: xr.Dataset,
+    axes: Axes,
+    levels: Floats,
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """Return the table of variables: labelled as the outcomes are, and described."""
     used = {name for dims, _ in variables.values() for name in dims} - {YEAR, PARTNER}
     kept = {k: v.variable for k, v in outcomes.coords.items() if used.issuperset(v.dims)}
-    coordinates = kept | axes.coordinates(outcomes) | {LEVEL: at}
-    attrs = outcomes.attrs | {"prices": prices, "discount_rate": rate}
-    table = xr.Dataset(variables, coordinates, attrs)
+    coordinates = kept | axes.coordinates(outcomes) | {LEVEL: levels}
+    table = xr.Dataset(variables, coordinates, outcomes.attrs | dict(attributes))
     _describe(table, outcomes)
     return table.transpose(..., YEAR, LINE, "change", TERM, PARTNER, LEVEL, missing_dims="ignore")
 
 
-def _levels(levels: Sequence[float]) -> Floats:
+def levels_of(levels: Sequence[float]) -> Floats:
+    """Return levels as an array; refuse what is none."""
     found = np.atleast_1d(np.asarray(levels, dtype=np.float64))
     for level in found:
         if not 0 < level < 1:
@@ -185,7 +197,7 @@ def _replicates(outcomes: xr.Dataset) -> Replicates:
 def _describe(table: xr.Dataset, outcomes: xr.Dataset) -> None:
     """Say what each variable is and in which unit."""
     currency = str(outcomes.attrs.get("currency", ""))
-    kept = ("position", *(name for name in _MEANS if name in outcomes))
+    kept = ("position", *(name for name in MEANS if name in outcomes))
     subjects = _SUBJECTS | {
         name: outcomes[name].attrs.get("long_name", name.replace("_", " ")) for name in kept
     }
