@@ -1,6 +1,6 @@
 """The kernel: bits to scores to experience to contract, in blocks of 4,096 samples.
 
-One compiled function per case *structure*; every number is an argument. A chunk is 16 blocks under
+One compiled function per case *structure*; every number is an argument. A chunk of blocks runs under
 `jax.lax.map`, so that another sample count never recompiles and memory stays in the cache.
 """
 
@@ -16,13 +16,15 @@ from jax import Array
 from riskshare.bind.leaves import Leaves, Structure
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
+from riskshare.program.leading import Leading, led
+from riskshare.program.reduce import Reduction, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
-from riskshare.program.streams import BLOCK, pseudo_bits, score
+from riskshare.program.source import Source
+from riskshare.program.streams import score
 from riskshare.program.years import OPTIONS, over_years
 
-BLOCKS_PER_CHUNK = 16
-
 _STATIC = ("structure", "keep", "unrolled")
+_SAMPLED = (*_STATIC, "summed", "dtype")
 
 _traced: list[str] = []
 
@@ -43,23 +45,33 @@ def count_traces() -> Iterator[list[str]]:
         found.extend(_traced[before:])
 
 
-def _years_of(
+def _block(
     structure: Structure,
     leaves: Leaves,
-    bits: Array,
+    source: Source,
+    place: Array,
+    given: Given,
+    leading: Leading | None,
+    reduction: Reduction | None,
     keep: tuple[str, ...],
+    summed: tuple[str, ...],
     dtype: Any,
     unrolled: bool,
-    given: Given = NOTHING,
 ) -> Outputs:
-    """One block: (year, column, sample) bits to the kept outputs, (year, ..., sample)."""
+    """One block: its bits to the kept outputs, (year, ..., sample), and to what is summed."""
     # Scores are formed before the scan over years, which stores them once; formed inside, XLA
     # would compute each again in every table lookup that uses it.
-    scores = _stored(score(bits, dtype))
-    like = jnp.zeros((1, bits.shape[-1]), dtype)
-    contract = any(name not in _DRAWS for name in keep)
+    scores, weight = score(source.bits(place), dtype), None
+    if leading is None:
+        scores = _stored(scores)
+    else:
+        scores, weight = led(leading, scores)
+    like = jnp.zeros((1, scores.shape[-1]), dtype)
+    parts = () if reduction is None else _parts(structure)
+    held = tuple(dict.fromkeys((*keep, *parts)))
+    contract = any(name not in _DRAWS for name in (*held, *summed))
 
-    def step(state: Any, inputs: Any) -> tuple[Any, Outputs]:
+    def step(state: Any, inputs: Any) -> tuple[Any, Any]:
         drivers, carried = state
         yearly, year_scores, year_given = inputs
         year, drivers = draw_year(
@@ -76,15 +88,33 @@ def _years_of(
         if contract:
             settled, carried = settle_year(structure, leaves.world, yearly, year, carried, None)
             outputs |= settled
-        return (drivers, carried), {name: outputs[name] for name in keep}
+        sums = {
+            name: jax.tree.map(lambda part: total(part, weight), outputs[name]) for name in summed
+        }
+        return (drivers, carried), ({name: outputs[name] for name in held}, sums)
 
     carried = initial_carried(structure, leaves.yearly, like)
     start = (initial_drivers(structure, leaves.laws, like), carried)
     if structure.years == 1:
         first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores, given))
-        outputs = step(start, first)[1]
-        return jax.tree.map(lambda leaf: leaf[None], outputs)
-    return over_years(step, start, (leaves.yearly, scores, given), unrolled=unrolled)[1]
+        results, sums = jax.tree.map(lambda leaf: leaf[None], step(start, first)[1])
+    else:
+        inputs = (leaves.yearly, scores, given)
+        results, sums = over_years(step, start, inputs, unrolled=unrolled)[1]
+    found = {name: results[name] for name in keep}
+    if weight is not None:
+        found["weight"] = weight
+    if reduction is not None:
+        made, found["series"] = reduced(reduction, [results[name] for name in parts], weight)
+        if weight is not None:
+            made |= {"weight": weight.sum(), "weight_squares": (weight * weight).sum()}
+        found |= {"reduced": made, "sums": sums}
+    return found
+
+
+def _parts(structure: Structure) -> tuple[str, ...]:
+    """Return what totals are made of: positions, and other positions where a partner has one."""
+    return ("position", "other_position") if structure.others else ("position",)
 
 
 _DRAWS = ("activity", "case_mix", "unit_cost", "driver_index", "person_cost", "waiting_list")
@@ -101,72 +131,56 @@ def _stored(scores: Array) -> Array:
     return groups.reshape(years, -1, samples)[:, :columns]
 
 
-@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
-def sobol_chunk(
+@partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=OPTIONS)
+def sample_blocks(
     structure: Structure,
     leaves: Leaves,
-    low: Array,
-    words: Array,
+    source: Source,
+    places: Array,
+    given: Given = NOTHING,
+    leading: Leading | None = None,
+    reduction: Reduction | None = None,
     *,
     keep: tuple[str, ...],
+    summed: tuple[str, ...] = (),
     dtype: Any,
+    together: int | None = None,
     unrolled: bool = False,
 ) -> Outputs:
-    """Sobol' samples: ``low`` (year, column, sample) bits, ``words`` (block, year, column)."""
-    note_trace("sobol_chunk")
+    """Draw and settle blocks of samples; every output has the block first.
 
-    def block(word: Array) -> Outputs:
-        return _years_of(structure, leaves, low ^ word[:, :, None], keep, dtype, unrolled)
+    Parameters
+    ----------
+    source, places
+        Where bits come from: the words of each block, (block, year, column), for Sobol' points,
+        or their numbers.
+    given
+        What stands in place of what would be drawn: (block, year, row, sample).
+    leading
+        Leading directions, to which the first columns are turned.
+    reduction, summed
+        What of the results is reduced, and which outputs are summed over samples.
+    keep
+        Outputs to return as they are, (block, year, ..., sample).
+    together
+        Blocks computed at once rather than one after the other: for devices wider than a block.
 
-    return jax.lax.map(block, words)
-
-
-@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
-def pseudo_chunk(
-    structure: Structure,
-    leaves: Leaves,
-    keys: Array,
-    blocks: Array,
-    *,
-    keep: tuple[str, ...],
-    dtype: Any,
-    unrolled: bool = False,
-) -> Outputs:
-    """Pseudo-random samples: ``keys`` (year, column, 2), ``blocks`` the numbers of the blocks."""
-    note_trace("pseudo_chunk")
-    years, columns = keys.shape[:2]
-
-    def block(number: Array) -> Outputs:
-        bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        bits = bits.reshape(years, columns, BLOCK)
-        return _years_of(structure, leaves, bits, keep, dtype, unrolled)
-
-    return jax.lax.map(block, blocks)
-
-
-@partial(jax.jit, static_argnames=(*_STATIC, "dtype"), compiler_options=OPTIONS)
-def given_chunk(
-    structure: Structure,
-    leaves: Leaves,
-    keys: Array,
-    blocks: Array,
-    given: Given,
-    *,
-    keep: tuple[str, ...],
-    dtype: Any,
-    unrolled: bool = False,
-) -> Outputs:
-    """Pseudo-random samples around what is given, (block, year, row, sample)."""
-    note_trace("given_chunk")
-    years, columns = keys.shape[:2]
+    Returns
+    -------
+    dict
+        The outputs kept; ``weight`` (block, sample) where leading directions are tilted;
+        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``.
+    """
+    note_trace("sample_blocks")
 
     def block(inputs: tuple[Array, Given]) -> Outputs:
-        number, mine = inputs
-        bits = pseudo_bits(keys.reshape(years * columns, 2), number)
-        bits = bits.reshape(years, columns, BLOCK)
-        return _years_of(structure, leaves, bits, keep, dtype, unrolled, mine)
+        place, mine = inputs
+        return _block(
+            structure, leaves, source, place, mine, leading, reduction, keep, summed, dtype,
+            unrolled,
+        )  # fmt: skip
 
-    return jax.lax.map(block, (blocks, given))
+    return jax.lax.map(block, (places, given), batch_size=together)
 
 
 @partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)

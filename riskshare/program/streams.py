@@ -91,26 +91,52 @@ def sobol_low(seed: int, columns: Sequence[Column]) -> Words:
     return np.ascontiguousarray(low.T)
 
 
+def sobol_high(seed: int, columns: Sequence[Column]) -> Words:
+    """Return what tells the blocks of a replicate apart, ``[block, column]``, 256 blocks.
+
+    Block b of a replicate holds its points 4,096 b to 4,096 (b + 1) - 1; the first 2^k points of
+    each replicate form a digital net for every k.
+
+    Raises
+    ------
+    ArgumentError
+        If the seed or a column is out of bounds.
+    """
+    return _span(_scrambled(_seed(seed), _columns(columns))[:, BLOCK_BITS:])
+
+
+def sobol_shifts(seed: int, columns: Sequence[Column], replicates: int) -> Words:
+    """Return the digital shift of each replicate, ``[replicate, column]``.
+
+    More replicates leave earlier ones unchanged.
+
+    Raises
+    ------
+    ArgumentError
+        If the seed or a column is out of bounds.
+    """
+    checked, keyed = _seed(seed), _columns(columns)
+    states = [_sequence(checked, c).generate_state(POINT_BITS + replicates) for c in keyed]
+    shifts = np.array(states, np.uint32).reshape(len(keyed), POINT_BITS + replicates)
+    return np.ascontiguousarray(shifts[:, POINT_BITS:].T)
+
+
 def sobol_words(
     seed: int, columns: Sequence[Column], replicate: ArrayLike, block: ArrayLike
 ) -> Words:
     """Return one word per block and column: ``low ^ word`` are the points of that block.
-
-    Block b of a replicate holds its points 4,096 b to 4,096 (b + 1) - 1; the first 2^k points of
-    each replicate form a digital net for every k.
 
     Parameters
     ----------
     seed, columns
         As in `sobol_low`.
     replicate, block
-        Which replicate and which of its blocks, ``[n]`` each. More replicates leave earlier
-        ones unchanged.
+        Which replicate and which of its blocks, ``[n]`` each.
 
     Returns
     -------
     NDArray
-        ``[n, column]``.
+        ``[n, column]``: `sobol_high` of the block and `sobol_shifts` of the replicate, by XOR.
 
     Raises
     ------
@@ -126,12 +152,9 @@ def sobol_words(
         )
     if replicates.size and replicates.min() < 0:
         raise ArgumentError(f"replicate is {replicates.min()}; it must be zero or more")
-    checked, keyed = _seed(seed), _columns(columns)
-    high = _span(_scrambled(checked, keyed)[:, BLOCK_BITS:])
     count = int(replicates.max()) + 1 if replicates.size else 0
-    states = [_sequence(checked, c).generate_state(POINT_BITS + count) for c in keyed]
-    shifts = np.array(states, np.uint32).reshape(len(keyed), POINT_BITS + count)[:, POINT_BITS:]
-    return np.asarray(high[blocks] ^ np.ascontiguousarray(shifts.T)[replicates])
+    high, shifts = sobol_high(seed, columns), sobol_shifts(seed, columns, count)
+    return np.asarray(high[blocks] ^ shifts[replicates])
 
 
 def pseudo_keys(seed: int, columns: Sequence[Column]) -> Words:

@@ -1,17 +1,22 @@
-"""Running the kernel over the chunks of a run, on threads."""
+"""Running the kernel over the chunks of a run, on devices and threads."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from riskshare.bind import Bound
-from riskshare.errors import ArgumentError, NumericalError
-from riskshare.program.block import given_chunk, pseudo_chunk, sobol_chunk
+from riskshare.errors import NumericalError
+from riskshare.program.block import sample_blocks
+from riskshare.program.given import NOTHING
+from riskshare.program.leading import Leading
+from riskshare.program.reduce import Reduction
+from riskshare.run.devices import Devices, devices_of
 from riskshare.run.own import OwnDraws
 from riskshare.run.precision import cast, computing_in, too_large
 from riskshare.run.sampling import Bits, Chunk, Sampling
@@ -31,6 +36,66 @@ NOT_REPORTED = (
 """Results that are NaN where a cost is given, or the rest of an organisation is not known."""
 
 
+Made = TypeVar("Made")
+"""What is made of a chunk."""
+
+
+@dataclass
+class Kernel:
+    """The kernel of a case with its numbers and bits on every device: runs one chunk at a time."""
+
+    bound: Bound
+    bits: Bits
+    dtype: Any
+    keep: tuple[str, ...]
+    devices: Devices
+    own: OwnDraws | None = None
+    leading: Leading | None = None
+    summed: tuple[str, ...] = ()
+    _placed: dict[int, Any] = field(default_factory=dict)
+
+    def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
+        """Return the outputs of a chunk, block first; the device is the ``turn``-th."""
+        given = NOTHING if self.own is None else self.own.of(chunk, self.dtype)
+        with computing_in(self.dtype):
+            leaves, source, leading = self._on(turn % len(self.devices.devices))
+            return sample_blocks(
+                self.bound.structure,
+                leaves,
+                source,
+                self.bits.of(chunk),
+                given,
+                leading,
+                reduction,
+                keep=self.keep,
+                summed=self.summed,
+                dtype=self.dtype,
+                together=self.devices.together,
+            )
+
+    def _on(self, place: int) -> Any:
+        """Return numbers and bits on a device, put there once."""
+        if place not in self._placed:
+            shared = (cast(self.bound.numbers, self.dtype), self.bits.source, self.leading)
+            self._placed[place] = jax.device_put(shared, self.devices.devices[place])
+        return self._placed[place]
+
+    def map(
+        self, work: Callable[[Chunk, int], Made], chunks: Iterable[Chunk]
+    ) -> Iterator[tuple[Chunk, Made]]:
+        """Yield chunks with what the work makes of them, in their order.
+
+        The first chunk of each device runs alone, so that the kernel is compiled once.
+        """
+        listed = list(chunks)
+        alone = min(len(self.devices.devices), len(listed))
+        for turn, chunk in enumerate(listed[:alone]):
+            yield chunk, work(chunk, turn)
+        rest = listed[alone:]
+        with ThreadPoolExecutor(self.devices.workers) as pool:
+            yield from zip(rest, pool.map(work, rest, range(len(rest))), strict=True)
+
+
 def run_chunks(
     bound: Bound,
     sampling: Sampling,
@@ -40,47 +105,59 @@ def run_chunks(
     progress: Progress | None,
     own: OwnDraws | None = None,
     afresh: frozenset[tuple[int, int]] = frozenset(),
+    leading: Leading | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Run the kernel over all chunks of a run; returns (year, ..., sample) arrays by name.
 
     With draws of a planner's own, what they hold stands in place of what is drawn. Columns in
-    ``afresh`` are drawn once more (`riskshare.run.sampling.Bits`).
+    ``afresh`` are drawn once more (`riskshare.run.sampling.Bits`). Weights of samples are under
+    ``weight``, (sample), where leading directions are tilted.
 
     Two threads over chunks use two cores as well as two XLA host devices do, without touching
-    XLA's flags. The first chunk runs alone, so that the kernel is compiled once.
+    XLA's flags.
     """
-    bits = Bits(bound, sampling, afresh)
-    leaves = cast(bound.numbers, dtype)
-    kernel = sobol_chunk if sampling.sampler == "sobol" else pseudo_chunk
+    devices = devices_of(device, workers)
+    kernel = Kernel(bound, Bits(bound, sampling, afresh), dtype, keep, devices, own, leading)
     arrays: dict[str, Any] = {}
 
-    unknown = NOT_REPORTED if own is not None and own.given.cost is not None else ()
-
-    def outputs_of(chunk: Chunk) -> Any:
-        inputs = (bound.structure, leaves, bits.shared, bits.of(chunk))
-        if own is None:
-            return kernel(*inputs, keep=keep, dtype=dtype)
-        return given_chunk(*inputs, own.of(chunk, dtype), keep=keep, dtype=dtype)
-
-    def run(chunk: Chunk) -> int:
-        with computing_in(dtype):
-            outputs = jax.tree.map(np.asarray, outputs_of(chunk))
-        check_finite({n: v for n, v in outputs.items() if n not in unknown}, dtype)
+    def run(chunk: Chunk, turn: int) -> int:
+        outputs = outputs_of(kernel, chunk, turn)
         if not arrays:
-            arrays.update(jax.tree.map(lambda part: _space(part, sampling.samples), outputs))
-        jax.tree.map(lambda whole, part: _place(whole, part, chunk), arrays, outputs)
+            arrays.update(jax.tree.map(partial(_space, samples=sampling.samples), outputs))
+        jax.tree.map(partial(_place, chunk=chunk), arrays, outputs)
         return chunk.samples
 
-    chunks = list(sampling.chunks())
-    done = run(chunks[0])
-    if progress is not None:
-        progress(done, sampling.samples)
-    with ThreadPoolExecutor(threads(workers)) as pool:
-        for finished in pool.map(run, chunks[1:]):
-            done += finished
-            if progress is not None:
-                progress(done, sampling.samples)
+    done = 0
+    for _, finished in kernel.map(run, sampling.chunks(devices.width)):
+        done += finished
+        if progress is not None:
+            progress(done, sampling.samples)
     return arrays
+
+
+def outputs_of(kernel: Kernel, chunk: Chunk, turn: int = 0) -> Any:
+    """Return the kept outputs of a chunk as NumPy arrays, (block, year, ..., sample).
+
+    Raises
+    ------
+    NumericalError
+        If a result is not finite.
+    """
+    outputs = jax.tree.map(np.asarray, kernel(chunk, turn))
+    own = kernel.own
+    unknown = NOT_REPORTED if own is not None and own.given.cost is not None else ()
+    check_finite({n: v for n, v in outputs.items() if n not in unknown}, kernel.dtype)
+    return outputs
+
+
+def in_a_row(part: NDArray[Any], chunk: Chunk) -> NDArray[Any]:
+    """Return an output of a chunk, (block, ..., sample), as (..., sample)."""
+    whole = _space(part, samples=chunk.samples)
+    ends = np.cumsum(chunk.size)
+    for i, (end, size) in enumerate(zip(ends, chunk.size, strict=True)):
+        whole[..., end - size : end] = part[i, ..., :size]
+    return whole
 
 
 def check_finite(outputs: Any, dtype: Any) -> None:
@@ -90,15 +167,8 @@ def check_finite(outputs: Any, dtype: Any) -> None:
             raise NumericalError(too_large(dtype))
 
 
-def threads(workers: int | None) -> int:
-    """Return how many threads to use: those asked for, or one for each core."""
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ArgumentError(f"workers is {workers!r}; accepted: a whole number of at least 1")
-    return workers or os.cpu_count() or 1
-
-
 def _space(part: NDArray[Any], samples: int) -> NDArray[Any]:
-    """Return room for all samples of an output of shape (block, year, ..., sample)."""
+    """Return room for all samples of an output of shape (block, ..., sample)."""
     return np.empty((*part.shape[1:-1], samples), part.dtype)
 
 

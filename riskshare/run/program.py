@@ -14,7 +14,8 @@ import numpy as np
 
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
-from riskshare.program.block import note_trace, pseudo_chunk, settle_block, sobol_chunk
+from riskshare.program.block import note_trace, sample_blocks, settle_block
+from riskshare.program.source import PseudoKeys, SobolPoints
 from riskshare.program.streams import BLOCK
 from riskshare.run.fixed import fixed_numbers, unread
 from riskshare.run.paths import Reader
@@ -190,13 +191,13 @@ class Program:
         """
         sampling = sampling_of(samples, seed, sampler, replicates)
         bits = Bits(self._bound, sampling)
-        if sampling.sampler == "sobol":
+        source = bits.source
+        if isinstance(source, SobolPoints):
             # fewer points than a block holds need not be worked out: they are its first ones
-            shared = bits.shared[..., : min(BLOCK, sampling.per_replicate)]
-            blocks: Any = bits.words
+            shared = source.low[..., : min(BLOCK, sampling.per_replicate)]
         else:
-            shared = bits.shared
-            blocks = np.arange(len(sampling.blocks()[1]), dtype=np.uint32)
+            shared = source.keys
+        blocks = bits.places(*sampling.blocks())
         sizes = (sampling.sampler, sampling.replicates, sampling.per_replicate)
         return Stream(jnp.asarray(shared), jnp.asarray(blocks), *sizes)
 
@@ -225,11 +226,11 @@ class Program:
     ) -> dict[str, Any]:
         note_trace("program_simulate")
         moved = self._at(vector, leaves, paths, dtype)
-        kernel = sobol_chunk if stream.sampler == "sobol" else pseudo_chunk
-        outputs = unwrap(kernel)(
+        source = SobolPoints if stream.sampler == "sobol" else PseudoKeys
+        outputs = unwrap(sample_blocks)(
             self._bound.structure,
             moved,
-            stream.shared,
+            source(stream.shared),
             stream.blocks,
             keep=self._keep,
             dtype=dtype,

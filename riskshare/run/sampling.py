@@ -11,8 +11,15 @@ from numpy.typing import NDArray
 from riskshare.bind import Bound
 from riskshare.bind.laws import Column
 from riskshare.errors import ArgumentError
-from riskshare.program.block import BLOCKS_PER_CHUNK
-from riskshare.program.streams import BLOCK, BLOCKS, pseudo_keys, sobol_low, sobol_words
+from riskshare.program.source import PseudoKeys, SobolPoints, Source
+from riskshare.program.streams import (
+    BLOCK,
+    BLOCKS,
+    pseudo_keys,
+    sobol_high,
+    sobol_low,
+    sobol_shifts,
+)
 
 SAMPLERS = ("sobol", "pseudo-random")
 
@@ -58,29 +65,36 @@ class Sampling:
         each = -(-self.per_replicate // BLOCK)
         return np.divmod(np.arange(self.replicates * each), each)
 
-    def chunks(self) -> Iterator["Chunk"]:
-        """Yield the chunks of blocks that make up the run."""
-        replicate, block = self.blocks()
+    def chunks(self, width: int, blocks: slice = slice(None)) -> Iterator["Chunk"]:
+        """Yield the chunks of so many blocks that make up the run, or a part of its blocks."""
+        replicate, block = (which[blocks] for which in self.blocks())
+        yield from self.chunked(replicate, block, width)
+
+    def chunked(
+        self, replicate: NDArray[Any], block: NDArray[Any], width: int
+    ) -> Iterator["Chunk"]:
+        """Yield chunks of the given blocks."""
         start = replicate * self.per_replicate + block * BLOCK
         size = np.minimum(BLOCK, self.per_replicate - block * BLOCK)
-        place = np.arange(len(block))
-        for first in range(0, len(block), BLOCKS_PER_CHUNK):
-            part = slice(first, first + BLOCKS_PER_CHUNK)
-            yield Chunk(place[part], block[part], start[part], size[part])
+        for first in range(0, len(block), width):
+            part = slice(first, first + width)
+            yield Chunk(replicate[part], block[part], start[part], size[part], width)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Blocks that run in one call: place in the run, number in the replicate, samples."""
+    """Blocks that run in one call: replicate, number in the replicate, first sample, samples."""
 
-    place: NDArray[Any]
+    replicate: NDArray[Any]
     block: NDArray[Any]
     start: NDArray[Any]
     size: NDArray[Any]
+    width: int
+    """Blocks of a whole chunk."""
 
     def padded(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the blocks with the last repeated to a whole chunk."""
-        return np.pad(values, (0, BLOCKS_PER_CHUNK - len(values)), mode="edge")
+        return np.pad(values, (0, self.width - len(values)), mode="edge")
 
     @property
     def samples(self) -> int:
@@ -151,18 +165,25 @@ class Bits:
             where = again.reshape([-1 if a == axis else 1 for a in range(made[0].ndim)])
             return np.where(where, made[1], made[0])
 
+        self.source: Source
         if sampling.sampler == "sobol":
             low = picked([sobol_low(seed, columns) for seed, columns in streams], 0)
-            self.shared = low.reshape(*self.shape, BLOCK)
-            replicate, block = sampling.blocks()
-            words = [sobol_words(seed, columns, replicate, block) for seed, columns in streams]
-            self.words = picked(words, 1).reshape(len(block), *self.shape)
+            self.source = SobolPoints(low.reshape(*self.shape, BLOCK))
+            self._high = picked([sobol_high(seed, columns) for seed, columns in streams], 1)
+            count = sampling.replicates
+            shifts = [sobol_shifts(seed, columns, count) for seed, columns in streams]
+            self._shifts = picked(shifts, 1)
         else:
             keys = picked([pseudo_keys(seed, columns) for seed, columns in streams], 0)
-            self.shared = keys.reshape(*self.shape, 2)
+            self.source = PseudoKeys(keys.reshape(*self.shape, 2))
 
     def of(self, chunk: Chunk) -> NDArray[Any]:
         """Return the words, or the numbers, of the chunk's blocks."""
+        return self.places(chunk.padded(chunk.replicate), chunk.padded(chunk.block))
+
+    def places(self, replicate: NDArray[Any], block: NDArray[Any]) -> NDArray[Any]:
+        """Return the words, or the numbers, of blocks of replicates."""
         if self.sampling.sampler == "pseudo-random":
-            return chunk.padded(chunk.block).astype(np.uint32)
-        return self.words[chunk.padded(chunk.place)]
+            return block.astype(np.uint32)
+        words = self._high[block] ^ self._shifts[replicate]
+        return words.reshape(len(block), *self.shape)

@@ -18,8 +18,9 @@ from riskshare.program.experience import Experience
 from riskshare.program.streams import BLOCK
 from riskshare.run.batch import over_parameters, sets_of
 from riskshare.run.carried import flat, opened, state_names
-from riskshare.run.chunks import NOT_REPORTED, check_finite, threads
+from riskshare.run.chunks import NOT_REPORTED, check_finite
 from riskshare.run.contracts import check_years, settle_sets
+from riskshare.run.devices import threads
 from riskshare.run.given import GivenExperience, read_experience
 from riskshare.run.precision import cast, computing_in
 from riskshare.run.simulate import kept
