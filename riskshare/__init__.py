@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from riskshare.analysis.check import check as check
+    from riskshare.analysis.estimate import estimate as estimate
     from riskshare.analysis.findings import Check as Check
     from riskshare.analysis.findings import Finding as Finding
+    from riskshare.analysis.leading import leading_directions as leading_directions
+    from riskshare.analysis.leading import tail_directions as tail_directions
     from riskshare.analysis.luck import luck as luck
     from riskshare.analysis.luck import minimum_population as minimum_population
     from riskshare.analysis.uncertainty import uncertainty as uncertainty
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from riskshare.files.save import save_case as save_case
     from riskshare.laws.nearest import nearest_correlation as nearest_correlation
     from riskshare.report.account import statement as statement
+    from riskshare.run.cache import use_compilation_cache as use_compilation_cache
     from riskshare.run.program import Program as Program
     from riskshare.run.program import Stream as Stream
     from riskshare.run.program import compile as compile
@@ -95,6 +99,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "riskshare.analysis.check": ("check",),
+    "riskshare.analysis.estimate": ("estimate",),
+    "riskshare.analysis.leading": ("leading_directions", "tail_directions"),
     "riskshare.analysis.findings": ("Check", "Finding"),
     "riskshare.analysis.luck": ("luck", "minimum_population"),
     "riskshare.analysis.uncertainty": ("uncertainty",),
@@ -142,6 +148,7 @@ _HOME = {
     "riskshare.files.save": ("save_case",),
     "riskshare.laws.nearest": ("nearest_correlation",),
     "riskshare.report.account": ("statement",),
+    "riskshare.run.cache": ("use_compilation_cache",),
     "riskshare.run.program": ("Program", "Stream", "compile"),
     "riskshare.run.settle": ("settle",),
     "riskshare.run.simulate": ("draw", "simulate"),

@@ -80,6 +80,7 @@ _LONG_NAMES = {
     "waiting_list": "waiting when the year ends, on lines with a capacity",
     "person_cost": "cost of each person who is drawn one by one",
     "closing": "balance carried out of the year",
+    "weight": "what a sample counts for, 1 on average",
 }
 BY_PARTNER = ("received", "paid", "cost", "position", "cash", "underlying")
 BY_CHANGE = ("saving_avoided", "saving_released", "saving_cash")
@@ -245,6 +246,8 @@ def outcomes_dataset(
         coords["term"] = list(bound.structure.term_names)
     if replicate is not None:
         variables["replicate"] = ("sample", replicate)
+    if "weight" in arrays:
+        variables["weight"] = ("sample", arrays["weight"])
     if settled is not None and not settled.all():
         variables, coords = (_picked(part, settled) for part in (variables, coords))
     dataset = xr.Dataset(variables, coords, dict(attrs))
@@ -326,6 +329,8 @@ def draws_dataset(
         variables["person_cost"] = (("year", "person", "sample"), arrays["person_cost"])
     if replicate is not None:
         variables["replicate"] = ("sample", replicate)
+    if "weight" in arrays:
+        variables["weight"] = ("sample", arrays["weight"])
     labels = case.labels()
     coords: dict[str, Any] = {
         "year": list(labels["year"]),

@@ -1,7 +1,7 @@
 """The kernel: bits to scores to experience to contract, in blocks of 4,096 samples.
 
-One compiled function per case *structure*; every number is an argument. A chunk of blocks runs under
-`jax.lax.map`, so that another sample count never recompiles and memory stays in the cache.
+One compiled function per case *structure*; every number is an argument. A chunk of blocks runs
+under `jax.lax.map`, so that another sample count never recompiles and memory stays in the cache.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from riskshare.program.streams import score
 from riskshare.program.years import OPTIONS, over_years
 
 _STATIC = ("structure", "keep", "unrolled")
-_SAMPLED = (*_STATIC, "summed", "dtype")
+_SAMPLED = (*_STATIC, "dtype")
 
 _traced: list[str] = []
 
@@ -54,7 +54,6 @@ def _block(
     leading: Leading | None,
     reduction: Reduction | None,
     keep: tuple[str, ...],
-    summed: tuple[str, ...],
     dtype: Any,
     unrolled: bool,
 ) -> Outputs:
@@ -68,12 +67,13 @@ def _block(
         scores, weight = led(leading, scores)
     like = jnp.zeros((1, scores.shape[-1]), dtype)
     parts = () if reduction is None else _parts(structure)
+    about = {} if reduction is None else reduction.about
     held = tuple(dict.fromkeys((*keep, *parts)))
-    contract = any(name not in _DRAWS for name in (*held, *summed))
+    contract = any(name not in _DRAWS for name in held)
 
     def step(state: Any, inputs: Any) -> tuple[Any, Any]:
         drivers, carried = state
-        yearly, year_scores, year_given = inputs
+        yearly, year_scores, year_given, year_about = inputs
         year, drivers = draw_year(
             structure, leaves.laws, leaves.world, yearly, year_scores, drivers, year_given
         )
@@ -88,18 +88,17 @@ def _block(
         if contract:
             settled, carried = settle_year(structure, leaves.world, yearly, year, carried, None)
             outputs |= settled
-        sums = {
-            name: jax.tree.map(lambda part: total(part, weight), outputs[name]) for name in summed
-        }
+        summed = {name: outputs[name] for name in year_about}
+        sums = jax.tree.map(lambda part, at: total(part, at, weight), summed, year_about)
         return (drivers, carried), ({name: outputs[name] for name in held}, sums)
 
     carried = initial_carried(structure, leaves.yearly, like)
     start = (initial_drivers(structure, leaves.laws, like), carried)
+    inputs = (leaves.yearly, scores, given, about)
     if structure.years == 1:
-        first = jax.tree.map(lambda leaf: leaf[0], (leaves.yearly, scores, given))
+        first = jax.tree.map(lambda leaf: leaf[0], inputs)
         results, sums = jax.tree.map(lambda leaf: leaf[None], step(start, first)[1])
     else:
-        inputs = (leaves.yearly, scores, given)
         results, sums = over_years(step, start, inputs, unrolled=unrolled)[1]
     found = {name: results[name] for name in keep}
     if weight is not None:
@@ -142,7 +141,6 @@ def sample_blocks(
     reduction: Reduction | None = None,
     *,
     keep: tuple[str, ...],
-    summed: tuple[str, ...] = (),
     dtype: Any,
     together: int | None = None,
     unrolled: bool = False,
@@ -158,8 +156,8 @@ def sample_blocks(
         What stands in place of what would be drawn: (block, year, row, sample).
     leading
         Leading directions, to which the first columns are turned.
-    reduction, summed
-        What of the results is reduced, and which outputs are summed over samples.
+    reduction
+        What of the results is reduced.
     keep
         Outputs to return as they are, (block, year, ..., sample).
     together
@@ -176,8 +174,7 @@ def sample_blocks(
     def block(inputs: tuple[Array, Given]) -> Outputs:
         place, mine = inputs
         return _block(
-            structure, leaves, source, place, mine, leading, reduction, keep, summed, dtype,
-            unrolled,
+            structure, leaves, source, place, mine, leading, reduction, keep, dtype, unrolled
         )  # fmt: skip
 
     return jax.lax.map(block, (places, given), batch_size=together)

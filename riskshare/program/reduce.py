@@ -1,6 +1,6 @@
 """Reduction: a block of results to sums, sums of squares and counts, so that no sample is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -15,13 +15,25 @@ Numbers = Any
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Edges:
-    """Where the distribution of a series is counted."""
+class Limits:
+    """Where the distribution of a series is looked at."""
 
-    counted: Numbers
-    """(series, edge)"""
-    summed: Numbers
-    """(series, edge): where the mean shortfall below is summed too."""
+    middle: Numbers
+    """(series, level): below these the shortfall is summed."""
+    thresholds: Numbers
+    """(series, threshold): below these samples are counted."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cells:
+    """Cells of one width in which samples are counted on the device."""
+
+    low: Numbers
+    """(series, 1)"""
+    inverse: Numbers
+    """(series, 1): one over the width."""
+    count: int = field(metadata={"static": True})
 
 
 @jax.tree_util.register_dataclass
@@ -31,8 +43,9 @@ class Series:
 
     weights: Numbers
     """(series, row)"""
-    edges: Edges | None = None
-    """None where the samples of a series are returned for the host to count."""
+    limits: Limits | None = None
+    cells: Cells | None = None
+    """None where the host counts, which then reads the samples of a series."""
 
 
 @jax.tree_util.register_dataclass
@@ -52,19 +65,25 @@ class Reduction:
     """What is made of a block's results. Parts that are None are left out of the program."""
 
     series: Series
+    about: Any
+    """By name of each result that is summed over samples, (year, row): what its sums are about."""
     balances: Balances | None = None
 
 
-def total(values: Array, weight: Array | None) -> dict[str, Array]:
-    """Return the sum of results over samples, about the first of them.
+LANES = 16
 
-    ``sum w (x - x_0)`` and ``x_0``: where nothing varies the sum is 0 exactly.
-    """
-    first = values[..., :1]
-    gaps = values - first
+
+def total(values: Array, about: Array, weight: Array | None) -> Array:
+    """Return ``sum w (x - about)`` over samples: 0 exactly where x is always that."""
+    gaps = values - about[..., None]
     if weight is not None:
         gaps = gaps * weight
-    return {"sum": gaps.sum(-1), "first": first[..., 0]}
+    return _lanes(gaps)
+
+
+def _lanes(values: Array) -> Array:
+    """Return sums over the last axis, in lanes, which a processor adds side by side."""
+    return values.reshape(*values.shape[:-1], -1, LANES).sum(-2).sum(-1)
 
 
 def reduced(
@@ -82,8 +101,10 @@ def reduced(
     rows = jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in results])
     series = jnp.matmul(reduction.series.weights, rows, precision=PRECISION)
     found: dict[str, Any] = _moments(series, weight)
-    if reduction.series.edges is not None:
-        found |= _counted(reduction.series.edges, series, weight)
+    if reduction.series.limits is not None:
+        found |= _limited(reduction.series.limits, series, weight)
+    if reduction.series.cells is not None:
+        found["cells"] = _celled(reduction.series.cells, series, weight)
     if reduction.balances is not None:
         balances = reduction.balances
         level = jnp.matmul(balances.weights, rows, precision=PRECISION) + balances.opening
@@ -97,18 +118,27 @@ def _moments(series: Array, weight: Array | None) -> dict[str, Array]:
     weighted = gaps if weight is None else gaps * weight
     return {
         "first": first[:, 0],
-        "sum": weighted.sum(-1),
-        "squares": (weighted * gaps).sum(-1),
+        "sum": _lanes(weighted),
+        "squares": _lanes(weighted * gaps),
     }
 
 
-def _counted(edges: Edges, series: Array, weight: Array | None) -> dict[str, Array]:
+def _limited(limits: Limits, series: Array, weight: Array | None) -> dict[str, Array]:
     each = series[:, None, :]
-    short = jnp.minimum(each - jnp.asarray(edges.summed)[:, :, None], 0)
+    short = jnp.minimum(each - jnp.asarray(limits.middle)[:, :, None], 0)
     if weight is not None:
         short = short * weight
-    below = each < jnp.asarray(edges.counted)[:, :, None]
-    return {"below": _mass(below, weight), "short": short.sum(-1)}
+    below = each < jnp.asarray(limits.thresholds)[:, :, None]
+    return {"short": _lanes(short), "below": _mass(below, weight)}
+
+
+def _celled(cells: Cells, series: Array, weight: Array | None) -> Array:
+    """Return the weight in each cell, one below and one beyond them: (series, cell)."""
+    place = jnp.clip((series - cells.low) * cells.inverse + 1, 0, cells.count + 1)
+    own = place.astype(jnp.int32)
+    each = jnp.ones_like(series) if weight is None else jnp.broadcast_to(weight, series.shape)
+    empty = jnp.zeros((series.shape[0], cells.count + 2), series.dtype)
+    return empty.at[jnp.arange(series.shape[0])[:, None], own].add(each)
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

@@ -23,7 +23,7 @@ class SobolPoints:
     low: Numbers
     """(year, column, sample)"""
 
-    def bits(self, place: Array) -> Array:
+    def bits(self, place: Numbers) -> Array:
         """Return the bits of the block with these words, (year, column)."""
         return self.low ^ place[:, :, None]
 
@@ -35,7 +35,7 @@ class PseudoKeys:
 
     keys: Numbers
 
-    def bits(self, place: Array) -> Array:
+    def bits(self, place: Numbers) -> Array:
         """Return the bits of the block of this number, (year, column, sample)."""
         years, columns = self.keys.shape[:2]
         bits = pseudo_bits(self.keys.reshape(years * columns, 2), place)

@@ -48,6 +48,12 @@ _TAIL = (
     -4.60974202e-06, -0.000165209366, 0.00117613512, -0.00337395971, 0.00577681326,
     -0.0077220239, 0.0094377257, 1.00168268, 2.83297692,
 )  # fmt: skip
+# (log(1 + f) - f + f^2 / 2) / f^3 on [sqrt(1/2) - 1, sqrt(2) - 1], fitted at Chebyshev points.
+_LOGARITHM = (
+    0.0927215963602066, -0.14118419587612152, 0.1467641144990921, -0.16592857241630554,
+    0.19985127449035645, -0.2500092089176178, 0.3333340883255005,
+)  # fmt: skip
+_ROOT_HALF = np.int32(np.float32(np.sqrt(0.5)).view(np.int32))
 
 
 def sobol_dimension(column: Column) -> int:
@@ -207,7 +213,7 @@ def score(bits: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
     if jnp.dtype(dtype) == jnp.float64:
         below = jax.scipy.special.ndtri(p)
         return jnp.where(negative, below, -below)
-    w = -jnp.log(4 * p * (1 - p))
+    w = -_log(4 * p * (1 - p))
     central = w < 5
     v = jnp.where(central, w - 2.5, jnp.sqrt(w) - 3)
     total = jnp.where(central, jnp.float32(_CENTRE[0]), jnp.float32(_TAIL[0]))
@@ -215,6 +221,21 @@ def score(bits: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
         total = jnp.where(central, jnp.float32(centre), jnp.float32(beyond)) + total * v
     size = jnp.float32(np.sqrt(2)) * (1 - 2 * p) * total
     return jnp.where(negative, -size, size)
+
+
+def _log(x: jax.Array) -> jax.Array:
+    """Return the natural logarithm of normal float32 numbers above 0, off by 2e-6 at most.
+
+    Without what XLA's has for zero, infinity and subnormal numbers: a kernel is 10 % faster.
+    """
+    bits = jax.lax.bitcast_convert_type(x, jnp.int32)
+    exponent = (bits - _ROOT_HALF) >> 23
+    fraction = jax.lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32) - 1
+    total = jnp.float32(_LOGARITHM[0])
+    for coefficient in _LOGARITHM[1:]:
+        total = total * fraction + jnp.float32(coefficient)
+    beyond = fraction * fraction * fraction * total - 0.5 * fraction * fraction
+    return fraction + beyond + exponent.astype(jnp.float32) * jnp.float32(np.log(2))
 
 
 @lru_cache(maxsize=16)

@@ -26,12 +26,13 @@ from riskshare.names import (
     YEAR,
 )
 from riskshare.outcomes import digest
+from riskshare.run.directions import KEPT_ONCE
 from riskshare.run.tables import ready
 
 RESERVED = frozenset(
     {
         *(SAMPLE, YEAR, LINE, PARTNER, TERM, DRIVER, POPULATION, GROUP, LEVEL, STATE),
-        *("replicate", "person", "change", "transfer", "step"),
+        *("replicate", "person", "change", "transfer", "step", "weight", "direction", "column"),
     }
 )
 """Dimensions and names that results have anyway."""
@@ -172,9 +173,9 @@ def _array(path: str, value: Any) -> xr.DataArray:
 
 
 def _combine(results: list[xr.Dataset], labels: Mapping[str, NDArray[Any]]) -> xr.Dataset:
-    # every set has the same samples, so which replicate they belong to is said once
-    replicate = results[0].get("replicate")
-    results = [result.drop_vars("replicate", errors="ignore") for result in results]
+    # every set has the same samples, so what is said of them is said once
+    once = {name: results[0][name] for name in KEPT_ONCE if name in results[0]}
+    results = [result.drop_vars(KEPT_ONCE, errors="ignore") for result in results]
     for name, values in reversed(list(labels.items())):
         size = len(values)
         index = xr.DataArray(values, dims=name, name=name)
@@ -190,4 +191,4 @@ def _combine(results: list[xr.Dataset], labels: Mapping[str, NDArray[Any]]) -> x
             )
             for i in range(0, len(results), size)
         ]
-    return results[0] if replicate is None else results[0].assign(replicate=replicate)
+    return results[0].assign(once)

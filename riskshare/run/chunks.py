@@ -51,7 +51,6 @@ class Kernel:
     devices: Devices
     own: OwnDraws | None = None
     leading: Leading | None = None
-    summed: tuple[str, ...] = ()
     _placed: dict[int, Any] = field(default_factory=dict)
 
     def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
@@ -68,7 +67,6 @@ class Kernel:
                 leading,
                 reduction,
                 keep=self.keep,
-                summed=self.summed,
                 dtype=self.dtype,
                 together=self.devices.together,
             )

@@ -85,8 +85,9 @@ def read_experience(
     problems: list[Problem] = []
     actual = many or "sample" not in given.dims
     arrays = {name: aligned(case, given, name, problems) for name in VARIABLES if name in given}
+    _check_weight(given, problems)
     for name in given.data_vars:
-        if name not in (*VARIABLES, PERSON_COST, "replicate"):
+        if name not in (*VARIABLES, PERSON_COST, "replicate", "weight"):
             known = (*VARIABLES, PERSON_COST)
             problems.append(Problem(str(name), f"unknown; {suggest(name, known)}"))
     if "activity" not in arrays:
@@ -224,6 +225,20 @@ def check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Pro
                     f"found {worst:g}; accepted: a finite number of at least 0",
                 )
             )
+
+
+def _check_weight(given: xr.Dataset, problems: list[Problem]) -> None:
+    """Note weights that are not those of samples, one for each."""
+    if "weight" not in given:
+        return
+    weight = given["weight"]
+    if weight.dims != ("sample",):
+        remedy = "" if "sample" in given.dims else "; leave it out: what really happened has none"
+        found = f"has dimensions {sorted(map(str, weight.dims))}; accepted: sample{remedy}"
+        problems.append(Problem("weight", found))
+    elif not (np.isfinite(weight.values) & (weight.values >= 0)).all():
+        found = "holds what is negative or not finite; accepted: finite numbers of at least 0"
+        problems.append(Problem("weight", f"{found}; 0 leaves a sample out"))
 
 
 def _check_scores(case: Case, values: NDArray[Any], problems: list[Problem]) -> None:

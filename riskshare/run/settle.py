@@ -52,7 +52,8 @@ def settle(
         ``activity`` on (year, line[, sample]), and where given ``case_mix`` (1 unless given),
         ``unit_cost`` (planned unit cost unless given), ``cost`` (taken as it is in place of the
         cost model), ``driver_index`` on (year, driver), ``members`` on (year, population). Years of
-        the case without any activity are not settled.
+        the case without any activity are not settled. ``replicate`` and ``weight`` on (sample) are
+        handed on to the result.
     missing
         ``error``, or ``plan``: missing rows of actuals are filled from plan, and named in
         ``attrs["filled_from_plan"]``. Drivers, members and deliveries are never filled.
@@ -125,6 +126,8 @@ def _settle(
         attrs["filled_from_plan"] = given.filled
     carried = None if closing is None else (state_names(case), closing)
     result = outcomes_dataset(case, bound, arrays, attrs, replicate, given.settled, carried)
+    if "weight" in experience:
+        result["weight"] = experience["weight"].variable
     return with_account(result, case, bound, moved, given, experience) if moved else result
 
 

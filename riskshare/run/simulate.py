@@ -1,5 +1,6 @@
 """Simulation: draw, settle and collect, or draw alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,15 @@ from riskshare.errors import ArgumentError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, offered, outcomes_dataset
 from riskshare.run.batch import over_parameters
 from riskshare.run.chunks import Progress, run_chunks
+from riskshare.run.directions import leading_of, recorded
+from riskshare.run.lazy import lazy_outcomes
+from riskshare.run.memory import (
+    DRAW_REMEDY,
+    REMEDY,
+    draw_bytes,
+    outcome_bytes,
+    refuse_too_large,
+)
 from riskshare.run.own import OwnDraws, own_draws
 from riskshare.run.precision import dtype_of
 from riskshare.run.sampling import REPLICATES, Sampling, sampling_of
@@ -36,6 +46,9 @@ def simulate(
     given: xr.Dataset | None = None,
     chance: str | Mapping[str, str] | None = None,
     repeats: int = 1,
+    directions: xr.DataArray | None = None,
+    device: str | None = None,
+    chunks: int | None = None,
 ) -> xr.Dataset:
     """Draw the experience of a case, settle its contracts on it, and collect what comes out.
 
@@ -79,14 +92,26 @@ def simulate(
         How many independent draws of all else each given run meets. Samples of one run depend on
         each other, so ``replicate`` is then the run, and standard errors are those between runs
         (which the planner's model must have drawn independently).
+    directions
+        Leading directions, from `riskshare.leading_directions` or `riskshare.tail_directions`: the
+        first columns of the sampler then move positions most. The result holds them. Those of a
+        tail make samples weighted: the result then holds ``weight``.
+    device
+        ``cpu``, ``gpu``, or one of them such as ``gpu:0``; what JAX prefers unless given.
+    chunks
+        Samples to compute at a time: the result is then lazy, made of dask arrays (extra
+        ``riskshare[dask]``) that hold the same numbers, and no sample is computed before it is
+        used. Rounded up to whole blocks of 4,096, and the result says to how many
+        (``chunk_samples``); multiples of 65,536 are fastest. dask's scheduler has the threads.
 
     Returns
     -------
     xarray.Dataset
         ``received``, ``paid``, ``cost``, ``position`` on (year, partner, sample); ``posting`` on
         (year, term, partner, sample); ``line_cost``, ``cost_released``, ``stranded``,
-        ``lost_contribution`` on (year, line, sample); ``replicate`` on (sample) for Sobol' runs.
-        Money of each year in the case's currency, positive is good for the partner.
+        ``lost_contribution`` on (year, line, sample); ``replicate`` on (sample) for Sobol' runs,
+        ``weight`` on (sample) where samples are weighted. Money of each year in the case's
+        currency, positive is good for the partner.
 
     Raises
     ------
@@ -108,14 +133,36 @@ def simulate(
         own = None if given is None else own_draws(at, bound, given, chance, repeats)
         sampling, asked = _sampling(samples, seed, sampler, replicates, own)
         bound = bound if own is None else served(at, bound, own)
-        arrays = run_chunks(bound, sampling, names, dtype_of(precision), workers, progress, own)
+        leading = leading_of(directions, at, bound)
         attrs = attributes(at, precision) | sampling.attributes(asked)
+        dtype = dtype_of(precision)
+        if chunks is not None:
+            lazy = lazy_outcomes(
+                at, bound, sampling, names, precision, attrs, chunks, leading, device
+            )
+            return recorded(lazy, directions)
+        needed = sets * outcome_bytes(bound, names, sampling.samples, dtype)
+        refuse_too_large(needed, f"outcomes of {sampling.samples:,} samples", REMEDY)
+        arrays = run_chunks(
+            bound,
+            sampling,
+            names,
+            dtype,
+            workers,
+            progress,
+            own,
+            leading=leading,
+            device=device,
+        )
         if own is None:
-            return outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
+            found = outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
+            return recorded(found, directions)
         found = outcomes_dataset(at, bound, arrays, attrs | own.attrs, own.replicate())
         return found.assign_coords(run=("sample", own.labels()))
 
-    _only_with(given, chance, repeats)
+    _only_with(given, chance, repeats, directions)
+    _only_now(chunks, given, workers, progress)
+    sets = _sets(parameters)
     return over_parameters(case, parameters, one)
 
 
@@ -132,6 +179,8 @@ def draw(
     given: xr.Dataset | None = None,
     chance: str | Mapping[str, str] | None = None,
     repeats: int = 1,
+    directions: xr.DataArray | None = None,
+    device: str | None = None,
 ) -> xr.Dataset:
     """Draw the experience of a case: what may happen, before any contract.
 
@@ -158,16 +207,30 @@ def draw(
     >>> rs.draw(rs.load_case("msk-toy"), samples=64).activity.dims
     ('year', 'line', 'sample')
     """
-    _only_with(given, chance, repeats)
+    _only_with(given, chance, repeats, directions)
     bound = bind(case)
     own = None if given is None else own_draws(case, bound, given, chance, repeats)
     sampling, asked = _sampling(samples, seed, sampler, replicates, own)
     bound = bound if own is None else served(case, bound, own)
     dtype = dtype_of(precision)
-    arrays = run_chunks(bound, sampling, drawn(bound), dtype, workers, progress, own)
+    needed = draw_bytes(bound, sampling.samples, dtype)
+    refuse_too_large(needed, f"draws of {sampling.samples:,} samples", DRAW_REMEDY)
+    leading = None if own is not None else leading_of(directions, case, bound)
+    arrays = run_chunks(
+        bound,
+        sampling,
+        drawn(bound),
+        dtype,
+        workers,
+        progress,
+        own,
+        leading=leading,
+        device=device,
+    )
     attrs = attributes(case, precision) | sampling.attributes(asked)
     if own is None:
-        return draws_dataset(case, bound, arrays, attrs, sampling.replicate())
+        found = draws_dataset(case, bound, arrays, attrs, sampling.replicate())
+        return recorded(found, directions)
     found = draws_dataset(case, bound, arrays, attrs | own.attrs, own.replicate())
     if own.given.cost is not None:
         cost = np.repeat(own.given.cost.astype(dtype), own.repeats, axis=-1)
@@ -175,12 +238,45 @@ def draw(
     return found.assign_coords(run=("sample", own.labels()))
 
 
-def _only_with(given: xr.Dataset | None, chance: object, repeats: int) -> None:
-    """Refuse what is said of given draws where there are none."""
+def _only_with(given: xr.Dataset | None, chance: object, repeats: int, directions: object) -> None:
+    """Refuse what is said of given draws where there are none, and what does not go with them."""
+    if given is not None and directions is not None:
+        raise ArgumentError("directions turn a sampler's own draws; leave them out, or given")
     if given is None and (chance is not None or repeats != 1):
         raise ArgumentError(
             "chance and repeats speak of given draws; give them, or leave these out"
         )
+
+
+def _only_now(
+    chunks: int | None,
+    given: xr.Dataset | None,
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    """Refuse what a result that is computed later cannot have."""
+    if chunks is None:
+        return
+    if given is not None:
+        raise ArgumentError(
+            "chunks make a result that is computed later, which given draws cannot have; leave "
+            "chunks out, or given"
+        )
+    if workers is not None or progress is not None:
+        raise ArgumentError(
+            "workers and progress belong to a run that is computed now; with chunks leave them "
+            "out and tell dask: dask.config.set(num_workers=2), dask.diagnostics.ProgressBar()"
+        )
+
+
+def _sets(parameters: Mapping[str, Any] | None) -> int:
+    """Return how many results of one set of numbers are held at a time.
+
+    Several sets are joined in the end, and then there twice.
+    """
+    arrays = [a for a in (parameters or {}).values() if isinstance(a, xr.DataArray)]
+    sizes = {name: size for array in arrays for name, size in array.sizes.items()}
+    return 2 * math.prod(sizes.values()) if sizes else 1
 
 
 def _sampling(

@@ -1,8 +1,9 @@
 """The summary of a run: statistics of outcomes by year and partner, each with its error.
 
 Reads the datasets that `riskshare.simulate` and `riskshare.settle` return. `money` says what money
-of a year counts for, `axes` sums samples over years and partners, `measures` says which statistics
-each sum has; `riskshare.statistics` does the arithmetic, one series of samples at a time.
+of a year counts for and `samples` what each sample does, `axes` sums samples over years and
+partners, `measures` says which statistics each sum has; `riskshare.statistics` does the arithmetic,
+one series of samples at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ import xarray as xr
 
 from riskshare.errors import ArgumentError
 from riskshare.names import LEVEL, LEVELS, LINE, PARTNER, SAMPLE, TERM, YEAR
-from riskshare.statistics import Floats, Replicates
+from riskshare.statistics import Floats
 from riskshare.summary.axes import Axes
 from riskshare.summary.measures import Measures, Variables
 from riskshare.summary.money import discount_rate_of, year_weights
+from riskshare.summary.samples import counting, replicates_of
 
 _LONG_NAMES = {
     "mean": "mean",
@@ -71,6 +73,10 @@ def summarise(
     coordinate ``resolution``, what rounding of floats alone may do, is no deficit: a partner that
     a contract makes whole has none. The same holds of a total and of a reserve.
 
+    With ``weight`` on (sample), such as the likelihood ratio of importance sampling, every
+    statistic is that of samples which count for their weight: a mean is ``sum w x / sum w``, and
+    its error that of a ratio. Weights may be on any scale; a sample of weight 0 counts for nothing.
+
     Parameters
     ----------
     outcomes
@@ -103,14 +109,16 @@ def summarise(
         ``stranded_mean``, ``lost_contribution_mean`` on (year, line) and ``posting_mean`` on
         (year, term, partner). Each with ``<name>_error``. Coordinate ``kind`` is ``group`` for
         groups; attributes ``prices`` and ``discount_rate`` (0 where none is given) say what money
-        is.
+        is, and of weighted samples ``effective_samples``: (sum w)^2 / sum w^2, how many of equal
+        weight would know as well the mean of what has nothing to do with the weights.
 
     Raises
     ------
     ArgumentError
-        For outcomes without position, with weights, or without what says who belongs to a group;
-        for levels or a discount rate out of bounds; for present values or real prices of outcomes
-        without the coordinate ``midyear`` or ``deflator``.
+        For outcomes without position, or without what says who belongs to a group; for weights
+        that are negative, not finite, all 0 or not those of samples; for levels or a discount rate
+        out of bounds; for present values or real prices of outcomes without the coordinate
+        ``midyear`` or ``deflator``.
 
     Examples
     --------
@@ -124,13 +132,18 @@ def summarise(
     at = levels_of(levels)
     rate = discount_rate_of(discount_rate)
     _check(outcomes)
+    outcomes = counting(outcomes)
     axes = Axes.of(outcomes, *year_weights(outcomes, rate, prices))
-    measures = Measures(outcomes, axes, _replicates(outcomes))
+    replicates = replicates_of(outcomes)
+    measures = Measures(outcomes, axes, replicates)
     variables = measures.position(at) | measures.total() | measures.reserve()
     for name in MEANS:
         if name in outcomes:
             variables |= measures.means(name)
-    return tabulated(variables, outcomes, axes, at, {"prices": prices, "discount_rate": rate})
+    attributes: dict[str, Any] = {"prices": prices, "discount_rate": rate}
+    if "weight" in outcomes:
+        attributes["effective_samples"] = outcomes.sizes[SAMPLE] / replicates.design_effect
+    return tabulated(variables, outcomes, axes, at, attributes)
 
 
 def tabulated(
@@ -162,8 +175,6 @@ def levels_of(levels: Sequence[float]) -> Floats:
 
 
 def _check(outcomes: xr.Dataset) -> None:
-    if "weight" in outcomes:
-        raise ArgumentError("outcomes hold a weight; weighted samples are not supported yet")
     if "position" not in outcomes:
         raise ArgumentError("outcomes lack position; keep it: keep=('position', ...)")
     for name in ("position", "other_position"):
@@ -183,15 +194,6 @@ def _check(outcomes: xr.Dataset) -> None:
         )
     if not outcomes.sizes[SAMPLE]:
         raise ArgumentError("outcomes hold no samples")
-
-
-def _replicates(outcomes: xr.Dataset) -> Replicates:
-    if "replicate" not in outcomes:
-        return Replicates()
-    labels = outcomes["replicate"].transpose(..., SAMPLE).values.reshape(-1, outcomes.sizes[SAMPLE])
-    if (labels != labels[0]).any():
-        raise ArgumentError("replicate differs along a dimension other than sample")
-    return Replicates.labelled(labels[0])
 
 
 def _describe(table: xr.Dataset, outcomes: xr.Dataset) -> None:

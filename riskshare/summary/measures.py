@@ -155,14 +155,14 @@ class Measures:
 
 
 def _by_level(values: Floats, levels: Floats, replicates: Replicates) -> Estimates:
-    ordered = np.sort(values)
+    ordered, reached = np.sort(values), replicates.reached(values)
     both = np.unique(np.concatenate([levels, 1 - levels]).round(12))
-    found = quantiles(values, ordered, both, replicates)
+    found = quantiles(values, ordered, both, replicates, reached)
     at, tail = (np.searchsorted(both, level.round(12)) for level in (levels, 1 - levels))
     return {
         "quantile": Estimate(found.value[at], found.error[at]),
         "value_at_risk": Estimate(-found.value[tail], found.error[tail]),
-        "tail_value_at_risk": tail_values_at_risk(values, ordered, levels, replicates),
+        "tail_value_at_risk": tail_values_at_risk(values, ordered, levels, replicates, reached),
     }
 
 

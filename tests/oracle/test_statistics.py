@@ -341,7 +341,9 @@ def test_the_table_says_what_it_holds():
     ("change", "message"),
     [
         (lambda o: o.drop_vars("position"), r"keep=\('position'"),
-        (lambda o: o.assign(weight=("sample", np.ones(500))), "not supported yet"),
+        (lambda o: o.assign(weight=("sample", -np.ones(500))), "weight: found -1"),
+        (lambda o: o.assign(replicate=("year", [0, 1])), "replicate has no dimension sample"),
+        (lambda o: o.assign(replicate=o.position[:, 0]), "replicate differs along .*: year"),
         (lambda o: o.sel(partner="acute"), "no dimension partner"),
         (lambda o: o.drop_vars("membership"), "coordinate membership"),
         (lambda o: o.isel(sample=slice(0)), "no samples"),

@@ -1,0 +1,173 @@
+"""A run whose samples are reduced as they come, and which may be made longer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from riskshare.program.reduce import Balances, Cells, Limits, Reduction, Series
+from riskshare.program.streams import BLOCK, BLOCKS
+from riskshare.run.chunks import Kernel, Progress, check_finite
+from riskshare.run.precision import cast
+from riskshare.run.sampling import Chunk, Sampling
+from riskshare.statistics import Floats
+from riskshare.summary.grid import CELLS, Grid, Samples, grid_of
+from riskshare.summary.layout import Layout
+from riskshare.summary.streamed import Streamed
+from riskshare.summary.tallies import Counts, Tallies, counted
+
+PARTS = 64
+"""Parts of a pseudo-random run, between which its standard errors are taken."""
+
+PILOT = 16
+"""Blocks of the pilot."""
+
+
+class Streaming:
+    """The tallies of a run so far, and how they grow.
+
+    A pilot, the first blocks of the run, lays the grid and says what sums are to be about. Its
+    samples are drawn again with the others: that costs one chunk, and spares every other way.
+    """
+
+    def __init__(
+        self, kernel: Kernel, layout: Layout, levels: Floats, zeros: Any, first: Sampling
+    ) -> None:
+        """Run the pilot.
+
+        Parameters
+        ----------
+        levels
+            Of quantiles, in increasing order.
+        zeros
+            By name of the results whose means are wanted, (year, row) of zeros.
+        first
+            The run, or the first of its stages.
+        """
+        self.kernel, self.layout = kernel, layout
+        self.tallies: Tallies | None = None
+        count, thresholds = len(layout.weights), layout.thresholds()
+        widest = max((len(limits) for limits in thresholds), default=0)
+        unknown = Limits(np.zeros((count, len(levels))), np.zeros((count, widest)))
+        width = kernel.devices.width
+        replicate, block = (which[:width] for which in _new_blocks(None, first))
+        chunk = next(first.chunked(replicate, block, width))
+        outputs = kernel(chunk, 0, self._reduction(zeros, unknown, None))
+        outputs = jax.tree.map(np.asarray, outputs)
+        check_finite(outputs, kernel.dtype)
+        weight = outputs.get("weight")
+        mass = BLOCK if weight is None else float(weight[0].sum())
+        self.about = jax.tree.map(lambda gaps: gaps[0].astype(np.float64) / mass, outputs["sums"])
+        pilot = np.moveaxis(outputs["series"][:PILOT], 0, 1).reshape(count, -1)
+        own = None if weight is None else weight[:PILOT].ravel()
+        self.grid = grid_of(pilot, own, levels, thresholds)
+
+    def extend(self, before: Sampling | None, after: Sampling, progress: Progress | None) -> None:
+        """Take the samples of a run that an earlier, shorter one does not have."""
+        replicate, block = _new_blocks(before, after)
+        grid, on_device = self.grid, not self.kernel.devices.shared_memory
+        limits = Limits(grid.middle, grid.thresholds)
+        cells = Cells(grid.low[:, None], 1 / grid.step[:, None], CELLS) if on_device else None
+        reduction = self._reduction(self.about, limits, cells)
+
+        def work(chunk: Chunk, turn: int) -> tuple[Any, list[tuple[int, Counts]]]:
+            outputs = self.kernel(chunk, turn, reduction)
+            series, weight = outputs.pop("series"), outputs.pop("weight", None)
+            outputs = jax.tree.map(np.asarray, outputs)
+            check_finite(outputs, self.kernel.dtype)
+            parts = _parts(after, chunk)
+            if on_device:
+                return outputs, list(_summed(grid, outputs["reduced"].pop("cells"), parts))
+            return outputs, list(_counted(grid, np.asarray(series), weight, parts))
+
+        if self.tallies is None:
+            self.tallies = Tallies(_count_of(after), grid.middle[:, 0].astype(np.float64))
+        self.tallies.grow(_count_of(after))
+        for chunk, (outputs, counts) in self.kernel.map(
+            work, after.chunked(replicate, block, self.kernel.devices.width)
+        ):
+            self.tallies.add(outputs, self.about, _parts(after, chunk), BLOCK)
+            for part, found in counts:
+                self.tallies.count(part, found)
+            if progress is not None:
+                progress(self.tallies.samples, after.samples)
+
+    def streamed(self) -> Streamed:
+        """Return the statistics so far."""
+        assert self.tallies is not None
+        tilted = self.kernel.leading is not None and self.kernel.leading.tilt is not None
+        return Streamed(self.layout, self.tallies, self.grid, tilted)
+
+    def _reduction(self, about: Any, limits: Limits, cells: Cells | None) -> Reduction:
+        layout, balances = self.layout, None
+        if layout.holders.size:
+            balances = Balances(layout.balances, layout.openings[:, :, None])
+        reduction = Reduction(Series(layout.weights, limits, cells), about, balances)
+        found: Reduction = cast(reduction, self.kernel.dtype)
+        return found
+
+
+def _new_blocks(
+    before: Sampling | None, after: Sampling
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return replicate and number of blocks that are new; those of a pilot come first."""
+    replicate, block = after.blocks()
+    if before is not None:
+        each = before.per_replicate // BLOCK
+        new = (replicate >= before.replicates) | (block >= each)
+        return replicate[new], block[new]
+    # a pilot takes the first block of each replicate; later ones run replicate by replicate
+    first = np.lexsort((replicate, block))[:PILOT]
+    order = np.concatenate([first, np.setdiff1d(np.arange(len(block)), first)])
+    return replicate[order], block[order]
+
+
+def _parts(sampling: Sampling, chunk: Chunk) -> NDArray[np.intp]:
+    """Return the independent part of the run that each block of a chunk belongs to."""
+    if sampling.sampler == "pseudo-random":
+        return np.asarray(chunk.block % PARTS, np.intp)
+    return np.asarray(chunk.replicate, np.intp)
+
+
+def _count_of(sampling: Sampling) -> int:
+    return PARTS if sampling.sampler == "pseudo-random" else sampling.replicates
+
+
+def _counted(
+    grid: Grid, series: Samples, weight: Any, parts: NDArray[np.intp]
+) -> Iterator[tuple[int, Counts]]:
+    """Yield the counts of each part in blocks, (block, series, sample)."""
+    held = None if weight is None else np.asarray(weight)
+    for part in np.unique(parts):
+        own = np.flatnonzero(parts == part)
+        values = np.moveaxis(series[own], 0, 1).reshape(series.shape[1], -1)
+        yield int(part), counted(grid, values, None if held is None else held[own].ravel())
+
+
+def _summed(grid: Grid, cells: Samples, parts: NDArray[np.intp]) -> Iterator[tuple[int, Counts]]:
+    """Yield the counts of each part, from the cells of blocks, (block, series, cell)."""
+    for part in np.unique(parts):
+        own = cells[np.flatnonzero(parts == part)].sum(axis=0, dtype=np.float64)
+        yield int(part), Counts.of(grid, own)
+
+
+def longer(sampling: Sampling, most: Sampling) -> Sampling | None:
+    """Return the run of twice as many samples, within the one that has most; None where it ends."""
+    if sampling.samples >= most.samples:
+        return None
+    if sampling.sampler == "pseudo-random":
+        each = min(2 * sampling.per_replicate, most.per_replicate)
+        return Sampling(sampling.sampler, sampling.seed, 1, each)
+    if sampling.per_replicate < BLOCKS * BLOCK and sampling.per_replicate < most.per_replicate:
+        each = 2 * sampling.per_replicate
+        return Sampling(sampling.sampler, sampling.seed, sampling.replicates, each)
+    count = 2 * sampling.replicates
+    return Sampling(sampling.sampler, sampling.seed, count, sampling.per_replicate)
+
+
+def whole_blocks(sampling: Sampling) -> Sampling:
+    """Return the run with whole blocks in each replicate."""
+    each = -(-sampling.per_replicate // BLOCK) * BLOCK
+    return Sampling(sampling.sampler, sampling.seed, sampling.replicates, each)

@@ -1,0 +1,125 @@
+"""The grid on which the samples of each series are counted, laid by the first of them.
+
+Cells of one width run between two far quantiles of a pilot; what lies beyond is counted in one cell
+on each side. The mean shortfall below the pilot's own quantiles is summed beside them, exactly.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskshare.statistics import Floats
+
+Samples = NDArray[Any]
+
+CELLS = 2**14
+"""Cells of a series between its far quantiles. About 1/2,000 of a standard deviation each."""
+
+_FAR = 20.0
+"""How many times smaller the probability beyond the grid is than the outermost level."""
+
+_MARGIN = 0.05
+"""What is added to the grid on each side, as a share of its width."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells, the pilot's quantiles, and thresholds of every series."""
+
+    levels: Floats
+    """Of quantiles, in increasing order."""
+    low: Floats
+    """(series): where the first cell starts."""
+    step: Floats
+    """(series): the width of a cell."""
+    middle: Samples
+    """(series, level): quantiles of the pilot, in the precision of the samples."""
+    atom: NDArray[np.bool_]
+    """(series, level): whether the pilot had many samples of that very value."""
+    thresholds: Samples
+    """(series, threshold): counts below them are exact."""
+
+    def cells(self, series: int, values: Samples) -> NDArray[np.intp]:
+        """Return the cells of samples: 0 below the grid, then 1 to CELLS, and CELLS + 1 beyond."""
+        low, step = self.low[series], self.step[series]
+        place = values - values.dtype.type(low)
+        place *= values.dtype.type(1 / step)
+        place += 1
+        np.clip(place, 0, CELLS + 1, out=place)
+        return place.astype(np.intp)
+
+    @cached_property
+    def middle_cells(self) -> NDArray[np.intp]:
+        """Return the cells of the pilot's quantiles: (series, level)."""
+        return np.stack([self.cells(i, row) for i, row in enumerate(self.middle)])
+
+    def starts(self) -> Floats:
+        """Return where cells start and end: (series, CELLS + 1)."""
+        found: Floats = self.low[:, None] + self.step[:, None] * np.arange(CELLS + 1)
+        return found
+
+    def of_threshold(self, series: int, limit: float) -> int:
+        """Return which threshold of a series stands for a limit."""
+        own = self.thresholds[series]
+        return int(np.flatnonzero(own == at_least(np.array(limit), own.dtype))[0])
+
+
+def grid_of(
+    pilot: Samples, weight: Samples | None, levels: Floats, thresholds: list[Floats]
+) -> Grid:
+    """Return the grid that samples of a pilot, (series, sample), suggest.
+
+    Parameters
+    ----------
+    weight
+        (sample), or None where all count 1.
+    levels
+        In increasing order.
+    thresholds
+        Of each series.
+    """
+    count, kind = len(pilot), pilot.dtype
+    low, step = np.empty(count), np.empty(count)
+    middle = np.empty((count, len(levels)), kind)
+    atom = np.empty(middle.shape, bool)
+    width = max((len(limits) for limits in thresholds), default=0)
+    limits = np.full((count, width), np.inf, kind)
+    far = [levels[0] / _FAR, 1 - (1 - levels[-1]) / _FAR]
+    for i, row in enumerate(pilot):
+        order = np.argsort(row)
+        ordered = row[order]
+        reached = _reached(weight, order)
+        first, last = ordered[_places(reached, np.array(far))].astype(np.float64)
+        room = _MARGIN * (last - first)
+        least = 4 * np.spacing(max(abs(first), abs(last), np.finfo(kind).tiny * 4).astype(kind))
+        step[i] = max((last - first + 2 * room) / CELLS, float(least))
+        low[i] = (first + last) / 2 - step[i] * CELLS / 2
+        middle[i] = ordered[_places(reached, levels)]
+        same = np.searchsorted(ordered, middle[i], "right") - np.searchsorted(ordered, middle[i])
+        atom[i] = same > max(4, 1e-4 * len(row))
+        own = at_least(thresholds[i], kind)
+        limits[i, : len(own)] = own
+    return Grid(levels, low, step, middle, atom, limits)
+
+
+def at_least(limits: Floats, dtype: np.dtype[Any]) -> Samples:
+    """Return the least numbers of a type that are not below these."""
+    found = np.asarray(limits).astype(dtype)
+    return np.where(found < limits, np.nextafter(found, np.array(np.inf, dtype)), found)
+
+
+def _reached(weight: Samples | None, order: NDArray[np.intp]) -> Floats:
+    """Return the share of the weight of samples so far, in their order."""
+    if weight is None:
+        return np.arange(1, len(order) + 1) / len(order)
+    reached = np.cumsum(weight[order], dtype=np.float64)
+    return np.asarray(reached / reached[-1])
+
+
+def _places(reached: Floats, levels: Floats) -> NDArray[np.intp]:
+    """Return the first place at which each level is reached."""
+    found = np.searchsorted(reached, levels - 1e-12)
+    return np.minimum(found, len(reached) - 1)

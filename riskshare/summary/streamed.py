@@ -1,0 +1,230 @@
+"""The statistics of a summary from tallies, for runs whose samples are not kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from riskshare.names import LEVEL, PARTNER, YEAR
+from riskshare.outcomes import BY_CHANGE, BY_LINE
+from riskshare.statistics import Estimate, Floats
+from riskshare.summary.grid import Grid
+from riskshare.summary.layout import Chances, Layout
+from riskshare.summary.measures import Variables
+from riskshare.summary.tallies import Tallies
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What `riskshare.summary.measures.Measures` says of outcomes, from tallies."""
+
+    layout: Layout
+    tallies: Tallies
+    grid: Grid
+    weighted: bool
+
+    def attributes(self) -> dict[str, float]:
+        """Return what a table says of weighted samples: how many equal ones they are worth."""
+        if not self.weighted:
+            return {}
+        return {"effective_samples": self._whole**2 / self.tallies.weight_squares}
+
+    def position(self, levels: Floats) -> Variables:
+        """Return the statistics of the position."""
+        at = self.layout.position
+        found = _picked(self._moments, at) | self._chances(self.layout.chances, at)
+        variables = _labelled("position", found, (YEAR, PARTNER))
+        low, tail = (np.searchsorted(self.grid.levels, x.round(12)) for x in (levels, 1 - levels))
+        quantile, shortfall = self._by_level
+        by_level = {
+            "quantile": Estimate(quantile.value[:, low], quantile.error[:, low]),
+            "value_at_risk": Estimate(-quantile.value[:, tail], quantile.error[:, tail]),
+            "tail_value_at_risk": Estimate(shortfall.value[:, tail], shortfall.error[:, tail]),
+        }
+        return variables | _labelled("position", _picked(by_level, at), (YEAR, PARTNER, LEVEL))
+
+    def total(self) -> Variables:
+        """Return the statistics of the total that say more than those of the position."""
+        at = self.layout.total
+        found = self._chances(self.layout.total_chances, at)
+        if self.layout.moments_of_total:
+            found |= _picked(self._moments, at)
+        return _labelled("total", found, (YEAR, PARTNER))
+
+    def reserve(self) -> Variables:
+        """Return the chance that reserves and the totals so far fall below 0."""
+        if self.tallies.exhausted is None:
+            return {}
+        held = self._mean(self.tallies.exhausted)
+        shape = self.layout.position.shape
+        found = Estimate(np.full(shape, np.nan), np.full(shape, np.nan))
+        for whole, own in zip(found, held, strict=True):
+            whole[:-1, self.layout.holders] = own
+            whole[-1, self.layout.holders] = own[-1]
+        return _labelled("reserve", {"probability_of_exhaustion": found}, (YEAR, PARTNER))
+
+    def means(self, name: str) -> Variables:
+        """Return the means of a variable by partner, line, change, or term and partner."""
+        held = self.tallies.means[name]
+        axes = self.layout.axes
+        years = np.broadcast_to(axes.summed.values, len(axes.year_labels) - 1)
+        counted = np.vstack([np.eye(len(years)), years])
+        if name in BY_LINE or name in BY_CHANGE:
+            row = "line" if name in BY_LINE else "change"
+            sums = np.einsum("zy,ryl->rzl", counted, held)
+            return _labelled(name, {"mean": self._mean(sums)}, (YEAR, row))
+        members = axes.members.astype(np.float64)
+        if name == "posting":
+            empty = np.zeros((0, self.tallies.parts, len(years), members.shape[1]))
+            terms = np.stack(held) if held else empty
+            sums = np.einsum("zy,qp,tryp->rtzq", counted, members, terms)
+            return _labelled(name, {"mean": self._mean(sums)}, ("term", YEAR, PARTNER))
+        sums = np.einsum("zy,qp,ryp->rzq", counted, members, held)
+        return _labelled(name, {"mean": self._mean(sums)}, (YEAR, PARTNER))
+
+    @cached_property
+    def _whole(self) -> float:
+        return float(self.tallies.mass.sum())
+
+    def _error(self, sums: Floats) -> Floats:
+        """Return standard errors of means from the sums of each part, the part first.
+
+        As `riskshare.statistics.Replicates.error`: sqrt(R / (R - 1) sum_r gap_r^2) / mass, the gap
+        being the sum of a part less the mean times its mass.
+        """
+        mass = self.tallies.mass.reshape(-1, *[1] * (sums.ndim - 1))
+        parts = int((self.tallies.mass > 0).sum())
+        if parts < 2:
+            return np.full(sums.shape[1:], np.nan)
+        gaps = sums - mass * (sums.sum(0) / self._whole)
+        return np.asarray(np.sqrt(parts / (parts - 1) * np.square(gaps).sum(0)) / self._whole)
+
+    def _mean(self, sums: Floats) -> Estimate:
+        return Estimate(sums.sum(0) / self._whole, self._error(sums))
+
+    @cached_property
+    def _moments(self) -> dict[str, Estimate]:
+        tallies, mass = self.tallies, self.tallies.mass[:, None]
+        gap = tallies.sums.sum(0) / self._whole
+        squares = tallies.squares - 2 * gap * tallies.sums + mass * gap**2
+        freedom = self._whole - tallies.weight_squares / self._whole
+        deviation = np.sqrt(np.maximum(squares.sum(0), 0) / freedom)
+        safe = np.where(deviation > 0, 2 * deviation, 1.0)
+        return {
+            "mean": Estimate(tallies.centre + gap, self._error(tallies.sums)),
+            "standard_deviation": Estimate(deviation, self._error(squares) / safe),
+        }
+
+    def _chances(self, chances: Chances, at: Any) -> dict[str, Estimate]:
+        found = {}
+        assert self.tallies.below is not None
+        for name, limits in chances.items():
+            value, error = np.full(limits.shape, np.nan), np.full(limits.shape, np.nan)
+            for place in map(tuple, np.argwhere(np.isfinite(limits))):
+                series = at[place]
+                edge = self.grid.of_threshold(series, limits[place])
+                value[place], error[place] = self._mean(self.tallies.below[:, series, edge])
+            found[name] = Estimate(value, error)
+        return found
+
+    @cached_property
+    def _by_level(self) -> tuple[Estimate, Estimate]:
+        """Return quantiles and tail values at risk at the levels of the grid: (series, level).
+
+        A quantile lies on a line between the ends of a cell, and is the pilot's where that cell
+        holds an atom the pilot saw. Its error is Woodruff's (`riskshare.statistics.quantiles`) and,
+        in squares, how far the distribution may bend within the cell. The mean shortfall below the
+        quantile is that below the pilot's, less the mass between the two.
+        """
+        tallies, grid = self.tallies, self.grid
+        assert tallies.cells is not None
+        assert tallies.about is not None
+        assert tallies.short is not None
+        levels, middle = grid.levels, grid.middle.astype(np.float64)
+        curve = Curve(grid.starts(), np.cumsum(tallies.cells, axis=1)[:, :-1] / self._whole)
+        quantile, bend = curve.at(np.broadcast_to(levels, middle.shape))
+        snapped = grid.atom & (np.abs(quantile - middle) <= grid.step[:, None])
+        quantile, bend = np.where(snapped, middle, quantile), np.where(snapped, 0.0, bend)
+        spread = self._error(tallies.about).max(axis=-1)
+        width = 2 * np.maximum(spread, 0.5 / tallies.samples)
+        if not self.weighted:
+            width = np.maximum(width, 2 * np.sqrt(levels * (1 - levels) / tallies.samples))
+        ends = [curve.at(levels + side * width)[0] for side in (-1, 1)]
+        # beyond an atom that holds the level by far there is no slope
+        flat = snapped & ((ends[1] - ends[0]) <= 2 * grid.step[:, None])
+        rise = np.where(flat, 0.0, (ends[1] - ends[0]) / (2 * width))
+        moved = quantile - middle
+        total = tallies.short.sum(0) / self._whole - curve.area(middle, quantile)
+        own = tallies.short - tallies.about.mean(axis=-1) * moved
+        return (
+            Estimate(quantile, np.hypot(spread * rise, bend)),
+            Estimate(-(quantile + total / levels), self._error(own) / levels),
+        )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Distribution functions of series, linear between the ends of cells.
+
+    Beyond the grid the outermost lines go on.
+    """
+
+    knots: Floats
+    """(series, knot)"""
+    reached: Floats
+    """(series, knot): the share of samples below each knot."""
+
+    def at(self, levels: Floats) -> tuple[Floats, Floats]:
+        """Return quantiles at levels, (series, level), and how far off the line may be.
+
+        If the true slope changes from that of the cell before to that of the cell after somewhere
+        inside a cell of height h, the line is off by at most h |s_2 - s_1| / 4.
+        """
+        last = self.knots.shape[1] - 2
+        found = [np.searchsorted(row, own) for row, own in zip(self.reached, levels, strict=True)]
+        cell = np.clip(np.stack(found) - 1, 0, last)
+        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
+        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
+        share = np.where(high > low, (levels - low) / np.where(high > low, high - low, 1.0), 1.0)
+        heights = np.diff(self.reached)
+        slopes = np.diff(self.knots) / np.where(heights > 0, heights, np.inf)
+        before = self._of(slopes, np.maximum(cell - 1, 0))
+        after = self._of(slopes, np.minimum(cell + 1, last))
+        inside = np.clip(share, 0, 1)
+        room = inside * (1 - inside) + np.abs(share - inside)
+        return left + (right - left) * share, np.abs(after - before) * (high - low) * room
+
+    def area(self, start: Floats, end: Floats) -> Floats:
+        """Return integrals of the distribution function between places, (series, level)."""
+        widths = np.diff(self.knots)
+        trapezia = np.cumsum(widths * (self.reached[:, 1:] + self.reached[:, :-1]) / 2, axis=1)
+        upto = np.concatenate([np.zeros((len(widths), 1)), trapezia], axis=1)
+        return self._integral(upto, end) - self._integral(upto, start)
+
+    def _integral(self, upto: Floats, places: Floats) -> Floats:
+        last = self.knots.shape[1] - 2
+        found = [np.searchsorted(row, own) for row, own in zip(self.knots, places, strict=True)]
+        cell = np.clip(np.stack(found) - 1, 0, last)
+        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
+        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
+        gone = places - left
+        return self._of(upto, cell) + gone * (low + (high - low) / (right - left) * gone / 2)
+
+    def _of(self, values: Floats, cell: NDArray[np.intp]) -> Floats:
+        return np.take_along_axis(values, cell, axis=1)
+
+
+def _picked(found: Mapping[str, Estimate], at: NDArray[np.intp]) -> dict[str, Estimate]:
+    """Return estimates of series as those of years and partners."""
+    return {name: Estimate(one.value[at], one.error[at]) for name, one in found.items()}
+
+
+def _labelled(name: str, found: Mapping[str, Estimate], dims: tuple[str, ...]) -> Variables:
+    variables: Variables = {}
+    for statistic, one in found.items():
+        variables[f"{name}_{statistic}"] = (dims, one.value)
+        variables[f"{name}_{statistic}_error"] = (dims, one.error)
+    return variables
