@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = (
-    "riskshare", "numpy", "scipy", "jax", "jaxlib", "xarray", "proteusllp-actuarial-library"
+    "riskshare", "numpy", "scipy", "jax", "jaxlib", "xarray", "numba",
+    "proteusllp-actuarial-library",
 )  # fmt: skip
 
 

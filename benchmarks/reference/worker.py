@@ -12,12 +12,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from riskshare.bench.problem import reference
+from riskshare.bench.problem import PROVIDERS, reference
 
 from .statistics import summarise
 
 ENGINES = {
     "riskshare": "riskshare_engine:positions",
+    "riskshare-estimate": "riskshare_engine:estimated",
+    "riskshare-directions": "riskshare_engine:estimated_along",
+    "numba": "numba_engine:positions",
+    "numba-vector": "numba_engine:positions_vector",
     "numpy-ppf": "numpy_scipy:positions",
     "numpy-table": "numpy_scipy:positions_table",
     "proteus": "proteus:positions",
@@ -54,19 +58,24 @@ def serve(connection: Connection, engine: str) -> None:
         while (order := connection.recv()) is not None:
             contract, samples, seed = order
             wall, processor = time.perf_counter(), time.process_time()
-            position = positions(problems[contract], samples, seed)
+            answer = positions(problems[contract], samples, seed)
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
             memory = peak_memory()
-            if len(position) != len(problem.key) or position.shape[1] < samples:
-                raise ValueError(f"positions have shape {position.shape}")
-            connection.send(
-                Result(wall, processor, memory, str(position.dtype), summarise(position))
-            )
+            connection.send(_result(answer, samples, wall, processor, memory))
     except (ModuleNotFoundError, NotImplementedError) as error:
         connection.send(Refusal(True, f"{type(error).__name__}: {error}"))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         connection.send(Refusal(False, f"{type(error).__name__}: {error}"))
+
+
+def _result(answer: Any, samples: int, wall: float, processor: float, memory: float) -> Result:
+    """Summarise positions (provider, sample); an engine that keeps none gives its summary."""
+    if isinstance(answer, dict):
+        return Result(wall, processor, memory, "float32", answer)
+    if len(answer) != PROVIDERS or answer.shape[1] < samples:
+        raise ValueError(f"positions have shape {answer.shape}")
+    return Result(wall, processor, memory, str(answer.dtype), summarise(answer))
 
 
 def peak_memory() -> float:

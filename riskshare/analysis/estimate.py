@@ -143,7 +143,8 @@ def estimate(
             variables = streamed.position(at) | streamed.total() | streamed.reserve()
             for name in about:
                 variables |= streamed.means(name)
-            said = attrs | sampling.attributes(asked) | streamed.attributes()
+            said = attrs | sampling.attributes(sampling.samples if wanted else asked)
+            said |= streamed.attributes()
             return recorded(tabulated(variables, outcomes, axes, at, said), directions)
 
         if not wanted:

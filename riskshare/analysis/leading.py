@@ -6,6 +6,7 @@ mixtures are those that positions have most covariance with: by Stein's lemma ``
 for standard normals z, the mean slope, through bands, gates and steps alike.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.names import ALL_YEARS, LEVEL
 from riskshare.outcomes import digest, groups_of
+from riskshare.program.leading import Leading, led
 from riskshare.program.streams import score
 from riskshare.run.chunks import Kernel, in_a_row, outputs_of
 from riskshare.run.devices import devices_of
-from riskshare.run.directions import labelled
-from riskshare.run.sampling import Bits, sampling_of
+from riskshare.run.directions import labelled, leading_of
+from riskshare.run.sampling import Bits, columns_of, sampling_of
 from riskshare.run.simulate import refuse_persons
 from riskshare.run.tables import ready
 from riskshare.summary.axes import WITHOUT_DEFICIT
@@ -30,6 +32,28 @@ Floats = NDArray[np.float64]
 
 TAIL = 0.05
 """Level of the tails whose directions count beside those of means."""
+
+FEWEST = 200
+"""Effective samples that a tail must have for its place to be taken from them."""
+
+ENOUGH = 10
+"""Effective samples for each column that leave the direction of a tail off by less than a tenth:
+noise has a square of columns / samples beside one of 4 and more."""
+
+STAGES = 6
+"""Pilots of a tail at most; each reaches two to three standard deviations beyond the last."""
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Scores and positions of a run from which directions are taken."""
+
+    scores: Floats
+    """(column, sample)"""
+    position: Floats
+    """(year, partner, sample)"""
+    weight: Floats
+    """(sample)"""
 
 
 def leading_directions(
@@ -70,10 +94,16 @@ def leading_directions(
     >>> directions.sizes["direction"]
     4
     """
-    bound, scores, position = _run(case, samples, seed)
-    series = _series(case, position)
-    axes = _covariances(scores, series)
-    return labelled(case, bound, _orthonormal(axes, count, len(scores)), _said(case, seed))
+    bound = ready(case)
+    _count(bound, count)
+    pilot = _run(bound, samples, seed, None)
+    found = _orthonormal(_covariances(pilot.scores, _series(case, pilot.position)), count)
+    if not len(found):
+        raise ArgumentError(
+            "no position rises or falls on the whole with anything that is drawn, so no direction "
+            "leads; leave directions out"
+        )
+    return labelled(case, bound, found, _said(case, seed))
 
 
 def tail_directions(
@@ -131,24 +161,25 @@ def tail_directions(
     True
     """
     _check(case, partner, year, level, share)
-    bound, scores, position = _run(case, samples, seed)
-    own = _one(case, position, partner, year)
-    if not own.std() > 0:
-        raise ArgumentError(f"nothing moves the position of {partner} in {year}")
-    edge = np.quantile(own, max(level, 200 / own.size))
-    tail = scores[:, own <= edge].mean(axis=1).astype(np.float64)
-    distance = float(np.linalg.norm(tail))
-    axes = np.column_stack([tail / distance, _covariances(scores, _series(case, position))])
-    directions = _orthonormal(axes, count, len(scores), first=True)
-    shift = distance * _further(level, max(level, 200 / own.size))
-    said = _said(case, seed) | {
-        "tilt_shift": shift,
-        "tilt_share": float(share),
-        "tail_of": partner,
-        "tail_year": year,
-        "tail_level": float(level),
-    }
-    return labelled(case, bound, directions, said)
+    bound = ready(case)
+    _count(bound, count)
+    said = _said(case, seed) | {"tail_of": partner, "tail_year": year, "tail_level": float(level)}
+    pilot = _run(bound, samples, seed, None)
+    series = _covariances(pilot.scores, _series(case, pilot.position))
+    for stage in range(1, STAGES + 1):
+        own = _one(case, pilot.position, partner, year)
+        if stage == 1 and not own.std() > 0:
+            raise ArgumentError(f"nothing moves the position of {partner} in {year}")
+        centre, reached, effective = _tail(pilot, own, level)
+        distance = float(np.linalg.norm(centre))
+        axes = np.column_stack([centre / distance, series])
+        tilt = {"tilt_shift": distance, "tilt_share": float(share), "tail_level_seen": reached}
+        found = labelled(case, bound, _orthonormal(axes, count, first=True), said | tilt)
+        if effective >= ENOUGH * len(centre) and reached <= max(level, 1 / samples):
+            break
+        if stage < STAGES:
+            pilot = _run(bound, samples, seed + stage, leading_of(found, case, bound))
+    return found
 
 
 def _check(case: Case, partner: str, year: str, level: float, share: float) -> None:
@@ -167,21 +198,57 @@ def _said(case: Case, seed: int) -> dict[str, Any]:
     return {"reference": case.name, "reference_digest": digest(case), "reference_seed": seed}
 
 
-def _run(case: Case, samples: int, seed: int) -> tuple[Bound, Floats, Floats]:
-    """Return scores (column, sample) and positions (year, partner, sample) of a run."""
-    bound = ready(case)
+def _count(bound: Bound, count: int) -> None:
+    columns = len(columns_of(bound))
+    if not isinstance(count, int | np.integer) or not 1 <= count <= columns:
+        raise ArgumentError(
+            f"count is {count!r}; accepted: a whole number from 1 to {columns}, which is how many "
+            "random columns there are"
+            if columns
+            else "nothing is drawn in this case, so no direction leads; leave directions out"
+        )
+
+
+def _run(bound: Bound, samples: int, seed: int, leading: Leading | None) -> Pilot:
+    """Return a pseudo-random run."""
     refuse_persons(bound)
     sampling = sampling_of(samples, seed, "pseudo-random", 1)
     devices = devices_of("cpu", None)
     bits = Bits(bound, sampling)
-    kernel = Kernel(bound, bits, np.float32, ("position",), devices)
-    scores, positions = [], []
+    kernel = Kernel(bound, bits, np.float32, ("position",), devices, None, leading)
+    scores, positions, weights = [], [], []
     for chunk in sampling.chunks(devices.width):
-        positions.append(in_a_row(outputs_of(kernel, chunk)["position"], chunk))
+        outputs = outputs_of(kernel, chunk)
+        positions.append(in_a_row(outputs["position"], chunk))
         for place, size in zip(chunk.block, chunk.size, strict=True):
-            drawn = np.asarray(score(bits.source.bits(np.uint32(place)), np.float32))
-            scores.append(drawn.reshape(-1, drawn.shape[-1])[:, :size])
-    return bound, np.concatenate(scores, axis=1), np.concatenate(positions, axis=-1)
+            drawn = score(bits.source.bits(np.uint32(place)), np.float32)
+            if leading is not None:
+                drawn, weight = led(leading, drawn)
+                weights.append(np.asarray(weight)[:size])
+            flat = np.asarray(drawn).reshape(-1, drawn.shape[-1])
+            scores.append(flat[:, :size])
+    weight = np.concatenate(weights) if weights else np.ones(sampling.samples)
+    return Pilot(np.concatenate(scores, axis=1), np.concatenate(positions, axis=-1), weight)
+
+
+def _tail(pilot: Pilot, own: Floats, level: float) -> tuple[Floats, float, float]:
+    """Return the mean scores of a tail, its level, and how many effective samples it has.
+
+    The level is the one asked for, or the lowest at which there are enough samples to go by.
+    """
+    order = np.argsort(own)
+    weight = pilot.weight[order].astype(np.float64)
+    mass = np.cumsum(weight)
+    effective = mass**2 / np.cumsum(weight**2)
+    last = max(
+        int(np.searchsorted(mass, level * mass[-1])),
+        int(np.argmax(effective >= min(FEWEST, effective[-1]))),
+    )
+    # all of an atom that the edge falls into
+    last = int(np.searchsorted(own[order], own[order[last]], side="right")) - 1
+    inside = order[: last + 1]
+    centre = pilot.scores[:, inside].astype(np.float64) @ weight[: last + 1] / mass[last]
+    return centre, float(mass[last] / mass[-1]), float(effective[last])
 
 
 def _series(case: Case, position: Floats) -> Floats:
@@ -219,26 +286,11 @@ def _covariances(scores: Floats, series: Floats) -> Floats:
     return np.where(np.abs(found) > 4 / np.sqrt(samples), found, 0.0).astype(np.float64)
 
 
-def _orthonormal(axes: Floats, count: int, columns: int, first: bool = False) -> Floats:
+def _orthonormal(axes: Floats, count: int, first: bool = False) -> Floats:
     """Return the directions along which the axes are longest, (direction, column)."""
-    if not 1 <= count <= columns:
-        raise ArgumentError(f"count is {count}; accepted: from 1 to {columns} random columns")
     kept = axes[:, :1] if first else axes[:, :0]
     rest = axes[:, kept.shape[1] :]
     rest = rest - kept @ (kept.T @ rest)
     vectors, lengths, _ = np.linalg.svd(rest, full_matrices=False)
-    lead = (
-        vectors[:, lengths > 1e-9 * lengths[0]] if lengths.size and lengths[0] > 0 else rest[:, :0]
-    )
+    lead = vectors[:, lengths > 1e-9 * max(1.0, float(np.max(lengths, initial=0.0)))]
     return np.concatenate([kept, lead], axis=1)[:, :count].T
-
-
-def _further(level: float, seen: float) -> float:
-    """Return how much further out a normal's tail at a level lies than one that was seen."""
-    from statistics import NormalDist
-
-    def centre(tail: float) -> float:
-        quantile = NormalDist().inv_cdf(tail)
-        return NormalDist().pdf(quantile) / tail
-
-    return centre(level) / centre(seen)

@@ -22,12 +22,13 @@ The contract, external paying the provider i of each line:
 The position of a provider is what it receives less its cost.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 LINES, PROVIDERS, FACTORS = 24, 8, 3
 
@@ -36,15 +37,15 @@ LINES, PROVIDERS, FACTORS = 24, 8, 3
 class Problem:
     """The model's numbers; hashed by identity, so that an engine may keep what it builds."""
 
-    plan: np.ndarray
+    plan: Floats
     """Planned units, per line."""
-    unit_cost: np.ndarray
+    unit_cost: Floats
     """Cost of a unit at plan, per line; also the price."""
-    provider: np.ndarray
+    provider: NDArray[np.int64]
     """Index of the provider that delivers each line."""
-    factors: np.ndarray
+    factors: Floats
     """Loadings of the 48 scores (rows: 24 activities, 24 unit costs) on the common factors."""
-    key: np.ndarray
+    key: Floats
     """Share of the pool, per provider."""
     activity_cv: float = 0.2
     unit_cost_sigma: float = 0.08
@@ -57,50 +58,57 @@ class Problem:
     shares: tuple[float, float] = (0.5, 0.8)
 
     @property
-    def price(self) -> np.ndarray:
+    def price(self) -> Floats:
+        """Price of a unit, per line: its unit cost at plan."""
         return self.unit_cost
 
     @property
-    def plan_value(self) -> np.ndarray:
+    def plan_value(self) -> Floats:
+        """Planned activity at price, per line."""
         return self.plan * self.price
 
     @property
     def budget(self) -> float:
+        """Value of the whole plan."""
         return float(self.plan_value.sum())
 
     @property
-    def own(self) -> np.ndarray:
+    def own(self) -> Floats:
         """Weight of each score's own normal."""
-        return np.sqrt(1.0 - (self.factors**2).sum(axis=1))
+        return np.asarray(np.sqrt(1.0 - (self.factors**2).sum(axis=1)))
 
     @property
-    def correlation(self) -> np.ndarray:
+    def correlation(self) -> Floats:
         """Between the 48 scores."""
         return self.factors @ self.factors.T + np.diag(self.own**2)
 
     @property
     def gamma_shape(self) -> float:
+        """Shape of the gamma law of activity, 1 / CV^2."""
         return self.activity_cv**-2
 
     @property
-    def delivered(self) -> np.ndarray:
+    def delivered(self) -> Floats:
         """One where the row's provider delivers the column's line."""
         return (np.arange(PROVIDERS)[:, None] == self.provider).astype(float)
 
     @property
-    def line_names(self) -> list[str]:
-        return [f"line_{i:02}" for i in range(LINES)]
+    def line_names(self) -> tuple[str, ...]:
+        """Names of the lines."""
+        return tuple(f"line_{i:02}" for i in range(LINES))
 
     @property
-    def provider_names(self) -> list[str]:
-        return [f"provider_{i}" for i in range(PROVIDERS)]
+    def provider_names(self) -> tuple[str, ...]:
+        """Names of the providers."""
+        return tuple(f"provider_{i}" for i in range(PROVIDERS))
 
     @property
-    def factor_names(self) -> list[str]:
-        return [f"factor_{i}" for i in range(FACTORS)]
+    def factor_names(self) -> tuple[str, ...]:
+        """Names of the common factors."""
+        return tuple(f"factor_{i}" for i in range(FACTORS))
 
-    def block_only(self) -> Problem:
-        """The same world under the block alone: position = plan value - cost."""
+    def block_only(self) -> "Problem":
+        """Return the same world under the block alone: position = plan value - cost."""
         return replace(self, rate_up=0.0, rate_down=0.0, rate_beyond=0.0, shares=(0.0, 0.0))
 
 

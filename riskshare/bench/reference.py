@@ -1,6 +1,7 @@
 """The reference problem as a riskshare case."""
 
 import datetime
+from typing import Literal
 
 import numpy as np
 
@@ -21,25 +22,26 @@ def reference_case(problem: Problem) -> Case:
     acts on chance multiplies nothing, so only its score matters and its own law is a formality.
     """
     external = Partner(name="external", kind="external")
-    providers = [Partner(name=name, kind="provider") for name in problem.provider_names]
-    factors = [
+    providers = tuple(Partner(name=name, kind="provider") for name in problem.provider_names)
+    factors = tuple(
         Driver(name=name, acts_on="chance", law="lognormal", sd=0.01, centre="mean")
         for name in problem.factor_names
-    ]
+    )
     return Case(
         name="reference",
-        years=[
-            Year(label="2026/27", start=datetime.date(2026, 4, 1), end=datetime.date(2027, 3, 31))
-        ],
-        partners=[*providers, external],
+        title="Reference problem: 24 lines, 8 providers, one year",
+        years=(
+            Year(label="2026/27", start=datetime.date(2026, 4, 1), end=datetime.date(2027, 3, 31)),
+        ),
+        partners=(*providers, external),
         drivers=factors,
-        lines=[_line(problem, number) for number in range(LINES)],
-        contracts=[_contract(problem)],
+        lines=tuple(_line(problem, number) for number in range(LINES)),
+        contracts=(_contract(problem),),
     )
 
 
 def _line(problem: Problem, number: int) -> Line:
-    def noise(law: str, cv: float, row: int) -> Noise:
+    def noise(law: Literal["gamma", "lognormal"], cv: float, row: int) -> Noise:
         loadings = problem.factors[row].tolist()
         factors = dict(zip(problem.factor_names, loadings, strict=True))
         return Noise(law=law, cv=cv, factors=factors)
@@ -61,28 +63,28 @@ def _line(problem: Problem, number: int) -> Line:
 
 def _contract(problem: Problem) -> Contract:
     inside = {"up": problem.rate_up, "down": problem.rate_down}
-    corridors = [
+    corridors = tuple(
         Corridor(beyond=beyond, rate=rate)
         for beyond, rate in zip(problem.corridor, problem.shares, strict=True)
-    ]
+    )
     return Contract(
         name="capitated",
-        budgets=[Budget(name="plan")],
-        terms=[
+        budgets=(Budget(name="plan"),),
+        terms=(
             Block(),
             MarginalRate(
-                bands=[
+                bands=(
                     Band(beyond=0.0, rate=inside),
                     Band(beyond=problem.tolerance, rate=problem.rate_beyond),
-                ]
+                )
             ),
             Pool(
                 budget="plan",
-                against=["block", "marginal-rate"],
+                against=("block", "marginal-rate"),
                 holder="external",
                 key="fixed",
                 share=dict(zip(problem.provider_names, problem.key.tolist(), strict=True)),
                 corridors=corridors,
             ),
-        ],
+        ),
     )

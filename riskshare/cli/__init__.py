@@ -1,16 +1,16 @@
-"""The command line: ``riskshare cases | run | settle | check | fit``.
+"""The command line: ``riskshare cases | run | estimate | settle | check | fit | bench``.
 
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from riskshare.cli.bench import bench
+from riskshare.cli.estimate import estimate
 from riskshare.cli.fit import fit
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def run(
 ) -> None:
     """Simulate a case and print how each partner's result is distributed."""
     import riskshare as rs
+    from riskshare.cli.progress import counting
     from riskshare.report.distribution import print_distribution
     from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
@@ -101,7 +102,7 @@ def run(
     if drivers is not None and draws is None:
         raise rs.ArgumentError("--drivers goes with --draws FILE; give both")
     given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
-    with _progress() as progress:
+    with counting("simulating") as progress:
         outcomes = rs.simulate(
             loaded,
             samples=samples,
@@ -214,7 +215,9 @@ def check(
         raise typer.Exit(1)
 
 
+app.command()(estimate)
 app.command()(fit)
+app.command()(bench)
 
 
 def _screen() -> "Console":
@@ -253,28 +256,12 @@ def _in_files(
     return ExperienceError(problems)
 
 
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Show a bar on standard error while samples are drawn; nothing where it is not a screen."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} samples"),
-        TimeRemainingColumn(),
-    )
-    screen = Console(stderr=True)
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("simulating", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def main() -> None:
     """Run the command line; what a user got wrong ends with status 2 and no traceback."""
     from riskshare.errors import RiskshareError
+    from riskshare.run.cache import offer_compilation_cache
 
+    offer_compilation_cache()
     try:
         app()
     except RiskshareError as error:

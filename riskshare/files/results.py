@@ -17,8 +17,14 @@ def write_run(folder: Path, outcomes: xr.Dataset, table: xr.Dataset) -> list[Pat
     make_folder(folder)
     return [
         _write_netcdf(folder / "outcomes.nc", outcomes),
-        _write_rows(folder / "summary.csv", summary_rows(table)),
+        write_summary(folder, table),
     ]
+
+
+def write_summary(folder: Path, table: xr.Dataset) -> Path:
+    """Write ``summary.csv`` into a folder, made if need be."""
+    make_folder(folder)
+    return _write_rows(folder / "summary.csv", summary_rows(table))
 
 
 def write_settlement(folder: Path, result: xr.Dataset) -> list[Path]:
@@ -63,8 +69,8 @@ def summary_rows(table: xr.Dataset) -> Iterator[tuple[object, ...]]:
     """Yield the summary as a long table: one statistic of one thing in one year a row."""
     yield "of", "name", "partner", "year", "statistic", "level", "value", "standard_error"
     for name in table.data_vars:
-        if str(name).endswith("_error"):
-            continue
+        if f"{name}_error" not in table:
+            continue  # an error itself, or the directions of a sampler
         values, errors = table[name], table[f"{name}_error"]
         dims = [str(dim) for dim in values.dims]
         for place in np.ndindex(values.shape):

@@ -12,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-
-from riskshare.laws.chance import SCORE_LIMIT
+from jax.scipy.special import ndtr, ndtri
 
 PRECISION = "highest"
 
@@ -24,14 +23,15 @@ Numbers = Any
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Tilt:
-    """A monotone map of the first leading score, linear between nodes of an even grid.
+    """How the first leading score is drawn: from a mixture of two normals.
 
-    With s standard normal and y = T(s), samples of y count with the weight
-    ``phi(y) T'(s) / phi(s)``, which is exact for the map as it is, table and all.
+    With probability ``share`` about ``shift``, else about 0, each with variance 1. A sample y
+    counts with the ratio of densities, ``phi(y) / ((1 - share) phi(y) + share phi(y - shift))``,
+    which is never above ``1 / (1 - share)``.
     """
 
-    values: Numbers
-    """(node): T at the nodes, from -SCORE_LIMIT to SCORE_LIMIT."""
+    shift: Numbers
+    share: Numbers
     row: Numbers
     """Which column the first leading score stands in."""
 
@@ -62,17 +62,30 @@ def led(leading: Leading, scores: Array) -> tuple[Array, Array | None]:
 
 
 def _tilted(tilt: Tilt, flat: Array) -> tuple[Array, Array]:
-    values = jnp.asarray(tilt.values)
-    nodes = values.shape[0]
-    step = 2 * SCORE_LIMIT / (nodes - 1)
-    score = flat[tilt.row]
-    place = jnp.clip((score + SCORE_LIMIT) / step, 0, nodes - 1)
-    node = jnp.clip(place.astype(jnp.int32), 0, nodes - 2)
-    low, high = values[node], values[node + 1]
-    drawn = low + (high - low) * (place - node.astype(place.dtype))
-    slope = (high - low) / step
-    weight = slope * jnp.exp((score - drawn) * (score + drawn) / 2)
+    side = jnp.where(tilt.shift > 0, -1.0, 1.0).astype(flat.dtype)
+    drawn = side * below(side * flat[tilt.row], jnp.abs(tilt.shift), tilt.share)
+    exponent = tilt.shift * (drawn - tilt.shift / 2)
+    odds = jnp.log1p(-tilt.share) - jnp.log(tilt.share)
+    weight = jax.nn.sigmoid(odds - exponent) / (1 - tilt.share)
     return flat.at[tilt.row].set(drawn), weight
+
+
+def below(score: Array, distance: Array, share: Array) -> Array:
+    """Return draws from a mixture of a standard normal and, with a share, one about -distance.
+
+    The lowest scores, of probability ``share``, are spread over the component below, the others
+    over the one about 0: each is stratified as the scores are, and nothing is interpolated.
+    """
+    lower, upper = ndtr(score), ndtr(-score)
+    apart = lower < share
+    within = jnp.where(apart, lower / share, (lower - share) / (1 - share))
+    beyond = jnp.where(apart, (share - lower) / share, upper / (1 - share))
+    # a difference of probabilities may be rounded to nothing, and its normal would be infinite
+    least = jnp.asarray(2.0**-33, score.dtype)
+    drawn = jnp.where(
+        within < 0.5, ndtri(jnp.maximum(within, least)), -ndtri(jnp.maximum(beyond, least))
+    )
+    return drawn - jnp.where(apart, distance, jnp.zeros_like(distance))
 
 
 def reflections(directions: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]) -> tuple[Any, Any]:

@@ -36,11 +36,17 @@ def print_distribution(console: Console, case: Case, table: xr.Dataset) -> None:
     unit = readable(case.currency, shown.values.ravel())
     console.print(Text(case.title or case.name, style="bold"))
     how = "quasi-random (Sobol')" if attrs["sampler"] == "sobol" else "pseudo-random"
+    if "effective_samples" in attrs:
+        how += f", weighted (worth {attrs['effective_samples']:,.0f} equal ones)"
     money = "in real terms" if attrs.get("prices") == "real" else "nominal"
     if attrs.get("discount_rate"):
         money += f", all years discounted at {100 * attrs['discount_rate']:g} %"
+    asked = attrs.get("samples_asked", attrs["samples"])
+    count = f"{attrs['samples']:,} samples"
+    if asked != attrs["samples"]:
+        count += f" ({asked:,} asked for)"
     console.print(
-        f"{attrs['samples']:,} samples, {how}, seed {attrs['seed']}; {unit.unit}, {money}. "
+        f"{count}, {how}, seed {attrs['seed']}; {unit.unit}, {money}. "
         "Position: what a partner receives, less what it pays and what its activity costs."
     )
     if case.description:

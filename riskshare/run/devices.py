@@ -90,7 +90,10 @@ def _named(device: str) -> tuple[Any, ...]:
     if number:
         found = tuple(one for one in found if str(one.id) == number)
     if not found:
-        raise ArgumentError(f"device is {device!r}; there is {', '.join(available())}")
+        raise ArgumentError(
+            f"device is {device!r}; there is {', '.join(available())}. JAX must be installed for a "
+            'GPU to find one, as pip install "jax[cuda12]"'
+        )
     return found
 
 

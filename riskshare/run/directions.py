@@ -16,16 +16,12 @@ from riskshare.bind import Bound
 from riskshare.bind.leaves import MOST
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
-from riskshare.laws.chance import SCORE_LIMIT
 from riskshare.program.leading import Leading, Tilt, reflections
 from riskshare.program.streams import sobol_dimension
 from riskshare.run.sampling import columns_of
 
 DIRECTION, COLUMN = "direction", "column"
 """Dimensions of leading directions."""
-
-NODES = 4097
-"""Nodes of the map of a tilted score."""
 
 
 def labelled(
@@ -89,7 +85,7 @@ def leading_of(directions: xr.DataArray | None, case: Case, bound: Bound) -> Lea
     loadings[[own[name] for name in given]] = directions.transpose(COLUMN, DIRECTION).values
     if not np.allclose(loadings.T @ loadings, np.eye(loadings.shape[1]), atol=1e-6):
         raise ArgumentError("directions are not at right angles and of length 1; take them whole")
-    rows = first_columns(bound, loadings.shape[1])
+    rows = first_columns(bound, [own[name] for name in given], loadings.shape[1])
     reflectors, factor = reflections(loadings, rows)
     tilt = None
     if "tilt_shift" in directions.attrs:
@@ -98,46 +94,22 @@ def leading_of(directions: xr.DataArray | None, case: Case, bound: Bound) -> Lea
         # what the first column is turned to: the first direction, or its opposite
         sign = float(np.sign(image @ loadings[:, 0]))
         shift, share = directions.attrs["tilt_shift"], directions.attrs["tilt_share"]
-        tilt = Tilt(tilted_map(sign * float(shift), float(share)), np.int32(rows[0]))
+        tilt = Tilt(np.float64(sign * shift), np.float64(share), np.int32(rows[0]))
     return Leading(reflectors, factor, tilt)
 
 
-def first_columns(bound: Bound, count: int) -> NDArray[np.intp]:
-    """Return the columns of the lowest Sobol' dimensions, which leading directions take."""
-    columns = columns_of(bound)
-    if count > len(columns):
-        raise ArgumentError(
-            f"there are {count} directions and {len(columns)} random columns; ask for fewer"
-        )
-    dimensions = np.array([sobol_dimension(column) for column in columns])
-    return np.argsort(dimensions, kind="stable")[:count]
+def first_columns(bound: Bound, known: Sequence[int], count: int) -> NDArray[np.intp]:
+    """Return the columns of the lowest Sobol' dimensions, which leading directions take.
 
-
-def tilted_map(shift: float, share: float) -> NDArray[np.float64]:
-    """Return T at the nodes: the quantile of a normal mixture at the score's probability.
-
-    The mixture is a standard normal with weight ``1 - share`` and one about ``shift`` with weight
-    ``share``, so that no sample weighs more than ``1 / (1 - share)``.
+    Of those that the directions know, so that a column appended since moves no earlier draw.
     """
-    from scipy.special import ndtr
-
-    grid = np.linspace(-SCORE_LIMIT, SCORE_LIMIT, NODES)
-    low, high = grid - abs(shift) - 1, grid + abs(shift) + 1
-
-    def lower(y: NDArray[Any]) -> NDArray[Any]:
-        return (1 - share) * ndtr(y) + share * ndtr(y - shift)
-
-    def upper(y: NDArray[Any]) -> NDArray[Any]:
-        return (1 - share) * ndtr(-y) + share * ndtr(shift - y)
-
-    below = grid < 0
-    for _ in range(80):
-        middle = (low + high) / 2
-        # each tail is compared on its own side, where its probabilities keep their digits
-        less = np.where(below, lower(middle) < ndtr(grid), upper(middle) > ndtr(-grid))
-        low, high = np.where(less, middle, low), np.where(less, high, middle)
-    found: NDArray[np.float64] = (low + high) / 2
-    return found
+    columns = columns_of(bound)
+    if count > len(known):
+        raise ArgumentError(
+            f"there are {count} directions and {len(known)} random columns; ask for fewer"
+        )
+    order = sorted(known, key=lambda place: (sobol_dimension(columns[place]), place))
+    return np.array(order[:count], np.intp)
 
 
 def recorded(result: xr.Dataset, directions: xr.DataArray | None) -> xr.Dataset:

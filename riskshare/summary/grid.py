@@ -24,6 +24,9 @@ _FAR = 20.0
 _MARGIN = 0.05
 """What is added to the grid on each side, as a share of its width."""
 
+_LEAST = 1e-20
+"""Money below which nothing is told apart."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -86,7 +89,7 @@ def grid_of(
     middle = np.empty((count, len(levels)), kind)
     atom = np.empty(middle.shape, bool)
     width = max((len(limits) for limits in thresholds), default=0)
-    limits = np.full((count, width), np.inf, kind)
+    limits = np.full((count, width), np.finfo(kind).max, kind)
     far = [levels[0] / _FAR, 1 - (1 - levels[-1]) / _FAR]
     for i, row in enumerate(pilot):
         order = np.argsort(row)
@@ -94,7 +97,9 @@ def grid_of(
         reached = _reached(weight, order)
         first, last = ordered[_places(reached, np.array(far))].astype(np.float64)
         room = _MARGIN * (last - first)
-        least = 4 * np.spacing(max(abs(first), abs(last), np.finfo(kind).tiny * 4).astype(kind))
+        # where nothing varies, a cell is a few roundings wide, and one over it can be held
+        largest = max(abs(first), abs(last), _LEAST)
+        least = 4 * np.spacing(np.array(largest, kind))
         step[i] = max((last - first + 2 * room) / CELLS, float(least))
         low[i] = (first + last) / 2 - step[i] * CELLS / 2
         middle[i] = ordered[_places(reached, levels)]
