@@ -33,6 +33,9 @@ Floats = NDArray[np.float64]
 TAIL = 0.05
 """Level of the tails whose directions count beside those of means."""
 
+MOST = 8
+"""Directions unless told."""
+
 FEWEST = 200
 """Effective samples that a tail must have for its place to be taken from them."""
 
@@ -57,7 +60,7 @@ class Pilot:
 
 
 def leading_directions(
-    case: Case, *, count: int = 8, samples: int = 65_536, seed: int = 2_718
+    case: Case, *, count: int | None = None, samples: int = 65_536, seed: int = 2_718
 ) -> xr.DataArray:
     """Return the directions that move the positions of a reference contract most.
 
@@ -70,7 +73,7 @@ def leading_directions(
     case
         The reference contract.
     count
-        How many; no more than there are random columns.
+        How many at most: 8 unless said, or as many as there are random columns.
     samples, seed
         Of the run from which they are taken.
 
@@ -95,7 +98,7 @@ def leading_directions(
     4
     """
     bound = ready(case)
-    _count(bound, count)
+    count = _count(bound, count)
     pilot = _run(bound, samples, seed, None)
     found = _orthonormal(_covariances(pilot.scores, _series(case, pilot.position)), count)
     if not len(found):
@@ -113,7 +116,7 @@ def tail_directions(
     year: str = ALL_YEARS,
     level: float = 0.005,
     share: float = 0.5,
-    count: int = 8,
+    count: int | None = None,
     samples: int = 65_536,
     seed: int = 2_718,
 ) -> xr.DataArray:
@@ -162,23 +165,23 @@ def tail_directions(
     """
     _check(case, partner, year, level, share)
     bound = ready(case)
-    _count(bound, count)
+    count = _count(bound, count)
     said = _said(case, seed) | {"tail_of": partner, "tail_year": year, "tail_level": float(level)}
     pilot = _run(bound, samples, seed, None)
-    series = _covariances(pilot.scores, _series(case, pilot.position))
+    others = _covariances(pilot.scores, _series(case, pilot.position))
     for stage in range(1, STAGES + 1):
         own = _one(case, pilot.position, partner, year)
         if stage == 1 and not own.std() > 0:
             raise ArgumentError(f"nothing moves the position of {partner} in {year}")
-        centre, reached, effective = _tail(pilot, own, level)
+        centre, seen, effective = _tail(pilot, own, level)
         distance = float(np.linalg.norm(centre))
-        axes = np.column_stack([centre / distance, series])
-        tilt = {"tilt_shift": distance, "tilt_share": float(share), "tail_level_seen": reached}
+        axes = np.column_stack([centre / distance, others])
+        tilt = {"tilt_shift": distance, "tilt_share": float(share), "tail_level_seen": seen}
         found = labelled(case, bound, _orthonormal(axes, count, first=True), said | tilt)
-        if effective >= ENOUGH * len(centre) and reached <= max(level, 1 / samples):
+        if effective >= ENOUGH * len(centre):
             break
         if stage < STAGES:
-            pilot = _run(bound, samples, seed + stage, leading_of(found, case, bound))
+            pilot = _run(bound, samples, (seed + stage) % 2**32, leading_of(found, case, bound))
     return found
 
 
@@ -198,8 +201,10 @@ def _said(case: Case, seed: int) -> dict[str, Any]:
     return {"reference": case.name, "reference_digest": digest(case), "reference_seed": seed}
 
 
-def _count(bound: Bound, count: int) -> None:
+def _count(bound: Bound, count: int | None) -> int:
     columns = len(columns_of(bound))
+    if count is None and columns:
+        return min(MOST, columns)
     if not isinstance(count, int | np.integer) or not 1 <= count <= columns:
         raise ArgumentError(
             f"count is {count!r}; accepted: a whole number from 1 to {columns}, which is how many "
@@ -207,6 +212,7 @@ def _count(bound: Bound, count: int) -> None:
             if columns
             else "nothing is drawn in this case, so no direction leads; leave directions out"
         )
+    return int(count)
 
 
 def _run(bound: Bound, samples: int, seed: int, leading: Leading | None) -> Pilot:
@@ -223,8 +229,8 @@ def _run(bound: Bound, samples: int, seed: int, leading: Leading | None) -> Pilo
         for place, size in zip(chunk.block, chunk.size, strict=True):
             drawn = score(bits.source.bits(np.uint32(place)), np.float32)
             if leading is not None:
-                drawn, weight = led(leading, drawn)
-                weights.append(np.asarray(weight)[:size])
+                drawn, counts_for = led(leading, drawn)
+                weights.append(np.asarray(counts_for)[:size])
             flat = np.asarray(drawn).reshape(-1, drawn.shape[-1])
             scores.append(flat[:, :size])
     weight = np.concatenate(weights) if weights else np.ones(sampling.samples)
@@ -234,21 +240,21 @@ def _run(bound: Bound, samples: int, seed: int, leading: Leading | None) -> Pilo
 def _tail(pilot: Pilot, own: Floats, level: float) -> tuple[Floats, float, float]:
     """Return the mean scores of a tail, its level, and how many effective samples it has.
 
-    The level is the one asked for, or the lowest at which there are enough samples to go by.
+    The level is the one asked for, or the lowest at which there are enough samples to go by; then
+    those beyond the level asked for count as none.
     """
     order = np.argsort(own)
     weight = pilot.weight[order].astype(np.float64)
     mass = np.cumsum(weight)
     effective = mass**2 / np.cumsum(weight**2)
-    last = max(
-        int(np.searchsorted(mass, level * mass[-1])),
-        int(np.argmax(effective >= min(FEWEST, effective[-1]))),
-    )
+    asked = int(np.searchsorted(mass, level * mass[-1]))
+    fewest = int(np.argmax(effective >= min(FEWEST, effective[-1])))
+    last = max(asked, fewest)
     # all of an atom that the edge falls into
     last = int(np.searchsorted(own[order], own[order[last]], side="right")) - 1
     inside = order[: last + 1]
     centre = pilot.scores[:, inside].astype(np.float64) @ weight[: last + 1] / mass[last]
-    return centre, float(mass[last] / mass[-1]), float(effective[last])
+    return centre, float(mass[last] / mass[-1]), float(effective[last]) if asked >= fewest else 0.0
 
 
 def _series(case: Case, position: Floats) -> Floats:
@@ -292,5 +298,5 @@ def _orthonormal(axes: Floats, count: int, first: bool = False) -> Floats:
     rest = axes[:, kept.shape[1] :]
     rest = rest - kept @ (kept.T @ rest)
     vectors, lengths, _ = np.linalg.svd(rest, full_matrices=False)
-    lead = vectors[:, lengths > 1e-9 * max(1.0, float(np.max(lengths, initial=0.0)))]
+    lead = vectors[:, lengths > 1e-6]
     return np.concatenate([kept, lead], axis=1)[:, :count].T

@@ -69,18 +69,21 @@ class Streaming:
         replicate, block = _new_blocks(before, after)
         grid, on_device = self.grid, not self.kernel.devices.shared_memory
         limits = Limits(grid.middle, grid.thresholds)
-        cells = Cells(grid.low[:, None], 1 / grid.step[:, None], CELLS) if on_device else None
+        cells = None
+        if on_device:
+            edges = grid.ends_of_middle().reshape(len(grid.low), -1)
+            cells = Cells(grid.low[:, None], 1 / grid.step[:, None], edges, CELLS)
         reduction = self._reduction(self.about, limits, cells)
 
-        def work(chunk: Chunk, turn: int) -> tuple[Any, list[tuple[int, Counts]]]:
+        def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
             outputs = self.kernel(chunk, turn, reduction)
             series, weight = outputs.pop("series"), outputs.pop("weight", None)
             outputs = jax.tree.map(np.asarray, outputs)
             check_finite(outputs, self.kernel.dtype)
             parts = _parts(after, chunk)
             if on_device:
-                return outputs, list(_summed(grid, outputs["reduced"].pop("cells"), parts))
-            return outputs, list(_counted(grid, np.asarray(series), weight, parts))
+                return outputs, _counts_of(outputs, grid, parts)
+            return outputs, counted(grid, _by_part(np.asarray(series), weight, parts))
 
         if self.tallies is None:
             self.tallies = Tallies(_count_of(after), grid.middle[:, 0].astype(np.float64))
@@ -89,8 +92,7 @@ class Streaming:
             work, after.chunked(replicate, block, self.kernel.devices.width)
         ):
             self.tallies.add(outputs, self.about, _parts(after, chunk), BLOCK)
-            for part, found in counts:
-                self.tallies.count(part, found)
+            self.tallies.count(counts)
             if progress is not None:
                 progress(self.tallies.samples, after.samples)
 
@@ -135,22 +137,24 @@ def _count_of(sampling: Sampling) -> int:
     return PARTS if sampling.sampler == "pseudo-random" else sampling.replicates
 
 
-def _counted(
-    grid: Grid, series: Samples, weight: Any, parts: NDArray[np.intp]
-) -> Iterator[tuple[int, Counts]]:
-    """Yield the counts of each part in blocks, (block, series, sample)."""
+def _by_part(
+    series: Samples, weight: Any, parts: NDArray[np.intp]
+) -> Iterator[tuple[int, Samples, Samples | None]]:
+    """Yield the samples of each part in blocks (block, series, sample) as (series, sample)."""
     held = None if weight is None else np.asarray(weight)
     for part in np.unique(parts):
         own = np.flatnonzero(parts == part)
         values = np.moveaxis(series[own], 0, 1).reshape(series.shape[1], -1)
-        yield int(part), counted(grid, values, None if held is None else held[own].ravel())
+        yield int(part), values, None if held is None else held[own].ravel()
 
 
-def _summed(grid: Grid, cells: Samples, parts: NDArray[np.intp]) -> Iterator[tuple[int, Counts]]:
-    """Yield the counts of each part, from the cells of blocks, (block, series, cell)."""
-    for part in np.unique(parts):
-        own = cells[np.flatnonzero(parts == part)].sum(axis=0, dtype=np.float64)
-        yield int(part), Counts.of(grid, own)
+def _counts_of(outputs: Any, grid: Grid, parts: NDArray[np.intp]) -> Counts:
+    """Return what the device counted of a chunk: cells together, the rest block by block."""
+    cells = outputs.pop("cells").astype(np.float64)
+    about = outputs["reduced"].pop("about").reshape(-1, *grid.middle.shape, 2)
+    rows = [np.flatnonzero(parts == part) for part in np.unique(parts)]
+    by_part = [(int(parts[own[0]]), about[own].sum(axis=0, dtype=np.float64)) for own in rows]
+    return Counts(cells, by_part)
 
 
 def longer(sampling: Sampling, most: Sampling) -> Sampling | None:

@@ -17,7 +17,7 @@ from riskshare.bind.leaves import Leaves, Structure
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
-from riskshare.program.reduce import Reduction, reduced, total
+from riskshare.program.reduce import Reduction, celled, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.source import Source
 from riskshare.program.streams import score
@@ -139,6 +139,7 @@ def sample_blocks(
     given: Given = NOTHING,
     leading: Leading | None = None,
     reduction: Reduction | None = None,
+    blocks: Array | int = 0,
     *,
     keep: tuple[str, ...],
     dtype: Any,
@@ -158,6 +159,9 @@ def sample_blocks(
         Leading directions, to which the first columns are turned.
     reduction
         What of the results is reduced.
+    blocks
+        How many blocks there really are, for what is made of all of them together; the others
+        fill the shape.
     keep
         Outputs to return as they are, (block, year, ..., sample).
     together
@@ -167,7 +171,8 @@ def sample_blocks(
     -------
     dict
         The outputs kept; ``weight`` (block, sample) where leading directions are tilted;
-        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``.
+        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``; ``cells`` of
+        all blocks together, (series, cell), where it counts on the device.
     """
     note_trace("sample_blocks")
 
@@ -177,7 +182,11 @@ def sample_blocks(
             structure, leaves, source, place, mine, leading, reduction, keep, dtype, unrolled
         )  # fmt: skip
 
-    return jax.lax.map(block, (places, given), batch_size=together)
+    found = jax.lax.map(block, (places, given), batch_size=together)
+    if reduction is not None and reduction.series.cells is not None:
+        cells, weight = reduction.series.cells, found.get("weight")
+        found["cells"] = celled(cells, found["series"], weight, jnp.asarray(blocks))
+    return found
 
 
 @partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)

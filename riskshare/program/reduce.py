@@ -33,6 +33,8 @@ class Cells:
     """(series, 1)"""
     inverse: Numbers
     """(series, 1): one over the width."""
+    edges: Numbers
+    """(series, edge): ends of cells at which each block is counted by itself."""
     count: int = field(metadata={"static": True})
 
 
@@ -104,7 +106,8 @@ def reduced(
     if reduction.series.limits is not None:
         found |= _limited(reduction.series.limits, series, weight)
     if reduction.series.cells is not None:
-        found["cells"] = _celled(reduction.series.cells, series, weight)
+        edges = jnp.asarray(reduction.series.cells.edges)[:, :, None]
+        found["about"] = _mass(series[:, None, :] < edges, weight)
     if reduction.balances is not None:
         balances = reduction.balances
         level = jnp.matmul(balances.weights, rows, precision=PRECISION) + balances.opening
@@ -132,13 +135,21 @@ def _limited(limits: Limits, series: Array, weight: Array | None) -> dict[str, A
     return {"short": _lanes(short), "below": _mass(below, weight)}
 
 
-def _celled(cells: Cells, series: Array, weight: Array | None) -> Array:
-    """Return the weight in each cell, one below and one beyond them: (series, cell)."""
+def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> Array:
+    """Return the weight in each cell, one below and one beyond them: (series, cell).
+
+    Of the first so many blocks together, (block, series, sample), for a block holds fewer samples
+    than there are cells.
+    """
     place = jnp.clip((series - cells.low) * cells.inverse + 1, 0, cells.count + 1)
     own = place.astype(jnp.int32)
-    each = jnp.ones_like(series) if weight is None else jnp.broadcast_to(weight, series.shape)
-    empty = jnp.zeros((series.shape[0], cells.count + 2), series.dtype)
-    return empty.at[jnp.arange(series.shape[0])[:, None], own].add(each)
+    real = jnp.arange(series.shape[0]) < blocks
+    each = jnp.broadcast_to(real[:, None, None].astype(series.dtype), series.shape)
+    if weight is not None:
+        each = each * weight[:, None, :]
+    rows = series.shape[1]
+    empty = jnp.zeros((rows, cells.count + 2), series.dtype)
+    return empty.at[jnp.arange(rows)[None, :, None], own].add(each)
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

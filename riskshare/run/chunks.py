@@ -66,6 +66,7 @@ class Kernel:
                 given,
                 leading,
                 reduction,
+                np.int32(len(chunk.block)),
                 keep=self.keep,
                 dtype=self.dtype,
                 together=self.devices.together,

@@ -59,6 +59,12 @@ class Grid:
         """Return the cells of the pilot's quantiles: (series, level)."""
         return np.stack([self.cells(i, row) for i, row in enumerate(self.middle)])
 
+    def ends_of_middle(self) -> Floats:
+        """Return where the cells of the pilot's quantiles start and end: (series, level, 2)."""
+        starts = self.starts()
+        ends = [np.clip(self.middle_cells - 1 + side, 0, CELLS) for side in (0, 1)]
+        return np.stack([np.take_along_axis(starts, end, axis=1) for end in ends], axis=-1)
+
     def starts(self) -> Floats:
         """Return where cells start and end: (series, CELLS + 1)."""
         found: Floats = self.low[:, None] + self.step[:, None] * np.arange(CELLS + 1)

@@ -49,9 +49,8 @@ class Streamed:
     def total(self) -> Variables:
         """Return the statistics of the total that say more than those of the position."""
         at = self.layout.total
-        found = self._chances(self.layout.total_chances, at)
-        if self.layout.moments_of_total:
-            found |= _picked(self._moments, at)
+        moments = _picked(self._moments, at) if self.layout.moments_of_total else {}
+        found = moments | self._chances(self.layout.total_chances, at)
         return _labelled("total", found, (YEAR, PARTNER))
 
     def reserve(self) -> Variables:
@@ -149,13 +148,22 @@ class Streamed:
         snapped = grid.atom & (np.abs(quantile - middle) <= grid.step[:, None])
         quantile, bend = np.where(snapped, middle, quantile), np.where(snapped, 0.0, bend)
         spread = self._error(tallies.about).max(axis=-1)
-        width = 2 * np.maximum(spread, 0.5 / tallies.samples)
-        if not self.weighted:
-            width = np.maximum(width, 2 * np.sqrt(levels * (1 - levels) / tallies.samples))
-        ends = [curve.at(levels + side * width)[0] for side in (-1, 1)]
+        if self.weighted:
+            # samples of a tail that is drawn more often weigh about as little as the tail is rare,
+            # and its slope is not to be taken from beyond it (`riskshare.statistics.quantiles`)
+            width = 2 * np.maximum(spread, 0.5 * levels * (1 - levels) / tallies.samples)
+            sides = (
+                np.clip(levels - width, levels / 10, None),
+                np.clip(levels + width, None, 1 - (1 - levels) / 10),
+            )
+        else:
+            apart = np.sqrt(levels * (1 - levels) / tallies.samples)
+            width = 2 * np.maximum(spread, np.maximum(apart, 0.5 / tallies.samples))
+            sides = levels - width, levels + width
+        ends = [curve.at(side)[0] for side in sides]
         # beyond an atom that holds the level by far there is no slope
         flat = snapped & ((ends[1] - ends[0]) <= 2 * grid.step[:, None])
-        rise = np.where(flat, 0.0, (ends[1] - ends[0]) / (2 * width))
+        rise = np.where(flat, 0.0, (ends[1] - ends[0]) / (sides[1] - sides[0]))
         moved = quantile - middle
         total = tallies.short.sum(0) / self._whole - curve.area(middle, quantile)
         own = tallies.short - tallies.about.mean(axis=-1) * moved

@@ -5,6 +5,7 @@ each part, sums, sums of squares, counts below thresholds and about quantiles, a
 these. Sums are about a centre, in float64.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,20 +19,12 @@ from riskshare.summary.grid import CELLS, Grid, Samples
 
 @dataclass(frozen=True)
 class Counts:
-    """Where samples lie: how many, or how much weight."""
+    """Where the samples of a chunk lie: how many, or how much weight."""
 
     cells: Floats
     """(series, cell of the grid)"""
-    about: Floats
-    """(series, level, 2): below the cell of the pilot's quantile, and to its end."""
-
-    @classmethod
-    def of(cls, grid: Grid, cells: Floats) -> "Counts":
-        """Return what the counts of cells say."""
-        reached = np.cumsum(cells, axis=1)
-        upto = np.take_along_axis(reached, grid.middle_cells, axis=1)
-        inside = np.take_along_axis(cells, grid.middle_cells, axis=1)
-        return cls(cells, np.stack([upto - inside, upto], axis=-1))
+    about: list[tuple[int, Floats]]
+    """By part, (series, level, 2): below the cell of the pilot's quantile, and to its end."""
 
 
 @dataclass
@@ -103,13 +96,13 @@ class Tallies:
         )
         self.means = sums if self.means is None else jax.tree.map(np.add, self.means, sums)
 
-    def count(self, part: int, counts: Counts) -> None:
-        """Add what was counted of a part."""
-        if self.cells is None or self.about is None:
-            self.cells = np.zeros_like(counts.cells)
-            self.about = np.zeros((self.parts, *counts.about.shape))
-        self.cells += counts.cells
-        self.about[part] += counts.about
+    def count(self, counts: Counts) -> None:
+        """Add what was counted of samples."""
+        self._add("cells", counts.cells)
+        for part, about in counts.about:
+            if self.about is None:
+                self.about = np.zeros((self.parts, *about.shape))
+            self.about[part] += about
 
     def _add(self, name: str, more: Floats) -> None:
         found = getattr(self, name)
@@ -130,15 +123,18 @@ def _whole(own: Floats, gaps: Floats, mass: Floats, about: Any) -> Floats:
     return np.tensordot(own, gaps + np.multiply.outer(mass, np.asarray(about, np.float64)), axes=1)
 
 
-def counted(grid: Grid, series: Samples, weight: Samples | None) -> Counts:
-    """Return the counts of samples.
+def counted(grid: Grid, parts: Iterable[tuple[int, Samples, Samples | None]]) -> Counts:
+    """Return the counts of samples, by part (series, sample) and their weights (sample).
 
-    Parameters
-    ----------
-    series
-        (series, sample)
-    weight
-        (sample), or None where all count 1.
+    Weights are None where all count 1.
     """
-    found = [np.bincount(grid.cells(i, row), weight, CELLS + 2) for i, row in enumerate(series)]
-    return Counts.of(grid, np.stack(found).astype(np.float64))
+    every, about = np.zeros((len(grid.low), CELLS + 2)), []
+    for part, series, weight in parts:
+        found = [np.bincount(grid.cells(i, row), weight, CELLS + 2) for i, row in enumerate(series)]
+        cells = np.stack(found).astype(np.float64)
+        reached = np.cumsum(cells, axis=1)
+        upto = np.take_along_axis(reached, grid.middle_cells, axis=1)
+        inside = np.take_along_axis(cells, grid.middle_cells, axis=1)
+        about.append((part, np.stack([upto - inside, upto], axis=-1)))
+        every += cells
+    return Counts(every, about)
