@@ -230,7 +230,8 @@ def outcomes_dataset(
             variables[name] = (("year", "line", "sample"), arrays[name])
         else:
             entries = arrays[name]
-            samples = next((a.shape[-1] for n, a in arrays.items() if n != name), 0)
+            held = (a.shape[-1] for n, a in arrays.items() if n != name)
+            samples = len(replicate) if replicate is not None else next(held, 0)
             shape = (len(case.years), 0, len(case.partners), samples)
             stacked = np.stack(entries, axis=1) if entries else np.zeros(shape)
             variables[name] = (("year", "term", "partner", "sample"), stacked)

@@ -72,8 +72,8 @@ def estimate(
         The case.
     samples
         How many: 65,536 unless said. Whole blocks of 4,096 in each replicate, for they cost the
-        same, and a power of two for Sobol'; the table says how many there were. With ``error`` the
-        most that may be taken, 134,217,728 unless said.
+        same, and a power of two for Sobol', so 65,536 at least; the table says how many there were.
+        With ``error`` the most that may be taken, 134,217,728 unless said.
     error
         Standard errors to reach, by statistic: a name of the table with any of its labels, as
         ``{"position_mean[acute]": 10_000, "position_quantile[all,0.05]": 50_000}``. All that is
@@ -97,8 +97,9 @@ def estimate(
     -------
     xarray.Dataset
         As `riskshare.summarise` returns. Attributes say ``samples`` and, where an error was asked
-        for, ``error_met``. A pseudo-random run is in 64 parts, between which its standard errors
-        are taken; they are known to about 9 %, those of 16 replicates to about 18 %.
+        for, ``error_met``. Standard errors of a pseudo-random run are taken between 16 parts at
+        65,536 samples, 64 from 262,144 on; those between 16 are known to about 18 %, between 64 to
+        about 9 %. They are infinite where a level lies beyond what the pilot suggests.
 
     Raises
     ------
@@ -182,8 +183,9 @@ def _until(
         if following is None:
             warnings.warn(f"{said}; no more samples are allowed", stacklevel=4)
             return found
-        if excess[worst] > most.samples / sampling.samples:
-            # errors fall with the root of the number of samples, at best with the number itself
+        if before is None and excess[worst] > most.samples / sampling.samples:
+            # errors fall with the root of the number of samples, at best with the number itself;
+            # once long work is done, what it found is worth more than a refusal
             needed = sampling.samples * excess[worst] ** 2
             raise ArgumentError(
                 f"error: {said}; that cannot be met in {most.samples:,} samples. It takes about "

@@ -203,14 +203,17 @@ def _said(case: Case, seed: int) -> dict[str, Any]:
 
 def _count(bound: Bound, count: int | None) -> int:
     columns = len(columns_of(bound))
-    if count is None and columns:
+    if not columns:
+        raise ArgumentError(
+            "nothing is drawn in this case, so no direction leads; leave directions out"
+        )
+    if count is None:
         return min(MOST, columns)
-    if not isinstance(count, int | np.integer) or not 1 <= count <= columns:
+    whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+    if not whole or not 1 <= count <= columns:
         raise ArgumentError(
             f"count is {count!r}; accepted: a whole number from 1 to {columns}, which is how many "
             "random columns there are"
-            if columns
-            else "nothing is drawn in this case, so no direction leads; leave directions out"
         )
     return int(count)
 

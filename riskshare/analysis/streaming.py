@@ -172,6 +172,7 @@ def longer(sampling: Sampling, most: Sampling) -> Sampling | None:
 
 
 def whole_blocks(sampling: Sampling) -> Sampling:
-    """Return the run with whole blocks in each replicate."""
-    each = -(-sampling.per_replicate // BLOCK) * BLOCK
+    """Return the run with whole blocks in each replicate; a pseudo-random one fills a pilot."""
+    least = PILOT if sampling.sampler == "pseudo-random" else 1
+    each = max(-(-sampling.per_replicate // BLOCK), least) * BLOCK
     return Sampling(sampling.sampler, sampling.seed, sampling.replicates, each)

@@ -24,6 +24,9 @@ _FAR = 20.0
 _MARGIN = 0.05
 """What is added to the grid on each side, as a share of its width."""
 
+_SEEN = 20
+"""Samples of a pilot that tell how its tail goes on."""
+
 _LEAST = 1e-20
 """Money below which nothing is told apart."""
 
@@ -96,13 +99,16 @@ def grid_of(
     atom = np.empty(middle.shape, bool)
     width = max((len(limits) for limits in thresholds), default=0)
     limits = np.full((count, width), np.finfo(kind).max, kind)
-    far = [levels[0] / _FAR, 1 - (1 - levels[-1]) / _FAR]
+    tails = np.array([levels[0], 1 - levels[-1]]) / _FAR
     for i, row in enumerate(pilot):
         order = np.argsort(row)
         ordered = row[order]
         reached = _reached(weight, order)
-        first, last = ordered[_places(reached, np.array(far))].astype(np.float64)
+        far = _places(reached, np.array([tails[0], 1 - tails[1]]))
+        first, last = ordered[far].astype(np.float64)
         room = _MARGIN * (last - first)
+        first -= _beyond(ordered, reached, tails[0])
+        last += _beyond(-ordered[::-1], 1 - np.append(0, reached[:-1])[::-1], tails[1])
         # where nothing varies, a cell is a few roundings wide, and one over it can be held
         largest = max(abs(first), abs(last), _LEAST)
         least = 4 * np.spacing(np.array(largest, kind))
@@ -114,6 +120,19 @@ def grid_of(
         own = at_least(thresholds[i], kind)
         limits[i, : len(own)] = own
     return Grid(levels, low, step, middle, atom, limits)
+
+
+def _beyond(ordered: Samples, reached: Floats, tail: float) -> float:
+    """Return how far below its least sample a pilot may have to look for a tail probability.
+
+    It goes on from its first 20 samples as if the tail were of index 2, on the verge of having no
+    variance: with the root of one over the probability.
+    """
+    further = reached[0] / tail
+    if further <= 1:
+        return 0.0
+    seen = ordered[min(_SEEN, len(ordered)) - 1] - ordered[0]
+    return float(seen) * float(np.sqrt(further))
 
 
 def at_least(limits: Floats, dtype: np.dtype[Any]) -> Samples:

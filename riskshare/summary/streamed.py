@@ -135,8 +135,9 @@ class Streamed:
 
         A quantile lies on a line between the ends of a cell, and is the pilot's where that cell
         holds an atom the pilot saw. Its error is Woodruff's (`riskshare.statistics.quantiles`) and,
-        in squares, how far the distribution may bend within the cell. The mean shortfall below the
-        quantile is that below the pilot's, less the mass between the two.
+        in squares, how far the distribution may bend within the cell; it is infinite where the
+        quantile lies beyond the grid. The mean shortfall below the quantile is that below the
+        pilot's, less the mass between the two, of which it is not known where in its cell it is.
         """
         tallies, grid = self.tallies, self.grid
         assert tallies.cells is not None
@@ -159,18 +160,21 @@ class Streamed:
         else:
             apart = np.sqrt(levels * (1 - levels) / tallies.samples)
             width = 2 * np.maximum(spread, np.maximum(apart, 0.5 / tallies.samples))
-            sides = levels - width, levels + width
+            # no further than half a sample from either end, where order statistics end
+            last = 0.5 / tallies.samples
+            sides = np.maximum(levels - width, last), np.minimum(levels + width, 1 - last)
         ends = [curve.at(side)[0] for side in sides]
         # beyond an atom that holds the level by far there is no slope
         flat = snapped & ((ends[1] - ends[0]) <= 2 * grid.step[:, None])
         rise = np.where(flat, 0.0, (ends[1] - ends[0]) / (sides[1] - sides[0]))
         moved = quantile - middle
-        total = tallies.short.sum(0) / self._whole - curve.area(middle, quantile)
+        total = tallies.short.sum(0) / self._whole - curve.area(middle, quantile, grid.atom)
         own = tallies.short - tallies.about.mean(axis=-1) * moved
-        return (
-            Estimate(quantile, np.hypot(spread * rise, bend)),
-            Estimate(-(quantile + total / levels), self._error(own) / levels),
-        )
+        unsure = curve.unsure(middle, quantile)
+        errors = np.hypot(spread * rise, bend), np.hypot(self._error(own), unsure) / levels
+        beyond = curve.beyond(levels)
+        of_quantile, of_tail = (np.where(beyond, np.inf, error) for error in errors)
+        return Estimate(quantile, of_quantile), Estimate(-(quantile + total / levels), of_tail)
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,8 @@ class Curve:
         """Return quantiles at levels, (series, level), and how far off the line may be.
 
         If the true slope changes from that of the cell before to that of the cell after somewhere
-        inside a cell of height h, the line is off by at most h |s_2 - s_1| / 4.
+        inside a cell of height h, the line is off by at most h |s_2 - s_1| / 4. Beside an empty
+        cell all samples may stand at its other end.
         """
         last = self.knots.shape[1] - 2
         found = [np.searchsorted(row, own) for row, own in zip(self.reached, levels, strict=True)]
@@ -203,19 +208,47 @@ class Curve:
         after = self._of(slopes, np.minimum(cell + 1, last))
         inside = np.clip(share, 0, 1)
         room = inside * (1 - inside) + np.abs(share - inside)
-        return left + (right - left) * share, np.abs(after - before) * (high - low) * room
+        width = right - left
+        bend = np.minimum(np.abs(after - before) * (high - low) * room, width)
+        packed = np.maximum(np.where(before > 0, 0, 1 - inside), np.where(after > 0, 0, inside))
+        return left + width * share, np.maximum(bend, packed * width)
 
-    def area(self, start: Floats, end: Floats) -> Floats:
-        """Return integrals of the distribution function between places, (series, level)."""
+    def beyond(self, levels: Floats) -> NDArray[np.bool_]:
+        """Return whether quantiles lie outside the grid, (series, level)."""
+        return (levels <= self.reached[:, :1]) | (levels > self.reached[:, -1:] + 1e-12)
+
+    def area(self, start: Floats, end: Floats, atom: NDArray[np.bool_]) -> Floats:
+        """Return integrals of the distribution function between places, (series, level).
+
+        Where an atom stands at the start, all samples of its cell are taken to stand there.
+        """
         widths = np.diff(self.knots)
         trapezia = np.cumsum(widths * (self.reached[:, 1:] + self.reached[:, :-1]) / 2, axis=1)
         upto = np.concatenate([np.zeros((len(widths), 1)), trapezia], axis=1)
-        return self._integral(upto, end) - self._integral(upto, start)
+        cell, to_end = self._cell(start), self._integral(upto, end)
+        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
+        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
+        plain = to_end - self._integral(upto, start)
+        below = to_end - self._of(upto, cell) - (start - left) * low
+        above = to_end - self._of(upto, cell + 1) + (right - start) * high
+        plain = np.where(atom & (end <= left), below, plain)
+        return np.where(atom & (end >= right), above, plain)
+
+    def unsure(self, start: Floats, end: Floats) -> Floats:
+        """Return how far off areas may be, for samples may stand anywhere in the outer cells."""
+        cells = self._cell(start), self._cell(end)
+        heights = [self._of(self.reached, one + 1) - self._of(self.reached, one) for one in cells]
+        width = self.knots[:, 1:2] - self.knots[:, :1]
+        found: Floats = sum(heights) / 2 * np.minimum(np.abs(end - start), width)
+        return found
+
+    def _cell(self, places: Floats) -> NDArray[np.intp]:
+        """Return the cells in which places lie, or the nearest."""
+        found = [np.searchsorted(row, own) for row, own in zip(self.knots, places, strict=True)]
+        return np.clip(np.stack(found) - 1, 0, self.knots.shape[1] - 2)
 
     def _integral(self, upto: Floats, places: Floats) -> Floats:
-        last = self.knots.shape[1] - 2
-        found = [np.searchsorted(row, own) for row, own in zip(self.knots, places, strict=True)]
-        cell = np.clip(np.stack(found) - 1, 0, last)
+        cell = self._cell(places)
         left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
         low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
         gone = places - left
