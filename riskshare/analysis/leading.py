@@ -9,6 +9,7 @@ for standard normals z, the mean slope, through bands, gates and steps alike.
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -230,7 +231,8 @@ def _run(bound: Bound, samples: int, seed: int, leading: Leading | None) -> Pilo
         outputs = outputs_of(kernel, chunk)
         positions.append(in_a_row(outputs["position"], chunk))
         for place, size in zip(chunk.block, chunk.size, strict=True):
-            drawn = score(bits.source.bits(np.uint32(place)), np.float32)
+            of_years = bits.source.by_year(np.uint32(place))
+            drawn = score(jax.vmap(bits.source.bits)(of_years), np.float32)
             if leading is not None:
                 drawn, counts_for = led(leading, drawn)
                 weights.append(np.asarray(counts_for)[:size])

@@ -22,10 +22,12 @@ from riskshare.bind.reach import spread_bounds, volume_range
 from riskshare.case import Case
 from riskshare.laws.binomial import thinning_table
 from riskshare.laws.chance import (
+    CUBED_DEGREE,
     NO_SPREAD,
     CountTable,
     FactorTable,
     count_table,
+    factor_polynomial,
     factor_table,
     gamma_law,
     index_table,
@@ -120,14 +122,19 @@ def noise_of(
     given = {i: noise for i, noise in enumerate(noises) if noise is not None}
     counts = tuple(i for i, noise in given.items() if noise.law in COUNTS)
     lognormal = tuple(i for i, noise in given.items() if noise.law == "lognormal")
-    tabled = tuple(i for i in given if i not in counts + lognormal)
-    lines = counts + tabled + lognormal
+    rest = {i: _law(noise) for i, noise in given.items() if i not in counts + lognormal}
+    still = [i for i in rest if not given[i].dispersion]
+    polynomials = {i: factor_polynomial(rest[i]) for i in still}
+    cubed = tuple(i for i, found in polynomials.items() if found is not None)
+    tabled = tuple(i for i in rest if i not in cubed)
+    lines = counts + tabled + cubed + lognormal
     own = [given[i] for i in lines]
     follows = activity is not None and any(noise.with_activity for noise in own)
     rows = activity.lines if activity is not None else ()
     structure = NoiseStructure(
         counts=counts,
         tabled=tabled,
+        cubed=cubed,
         lognormal=lognormal,
         coupled=any(len(noise.factors) > 0 for noise in own),
         spread=any(len(noise.dispersion) > 0 for noise in own),
@@ -145,11 +152,11 @@ def noise_of(
     zeros = [float(own[row].zeros) for row in structure.zeroed]
     table, whole = _count_tables(case, plan, counts, given, spreads)
     between = spreads[len(counts) : len(counts) + len(tabled)]
-    laws = [_law(given[i]) for i in tabled]
     return structure, NoiseNumbers(
         table=table,
         whole=whole,
-        factor=_factor_tables(laws, between),
+        factor=_factor_tables([rest[i] for i in tabled], between),
+        cubed=np.array([polynomials[i] for i in cubed]).reshape(len(cubed), CUBED_DEGREE + 1),
         sigma=_column(sigma),
         factors=factors,
         own=np.sqrt(np.maximum(1 - explained, 0))[:, :, None],

@@ -56,6 +56,7 @@ class NoiseStructure:
 
     counts: tuple[int, ...]
     tabled: tuple[int, ...]
+    cubed: tuple[int, ...]
     lognormal: tuple[int, ...]
     coupled: bool
     """Whether any of them has factors."""
@@ -69,7 +70,7 @@ class NoiseStructure:
     @property
     def lines(self) -> tuple[int, ...]:
         """All lines with a chance term, in the order of their random columns."""
-        return self.counts + self.tabled + self.lognormal
+        return self.counts + self.tabled + self.cubed + self.lognormal
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,8 @@ class NoiseNumbers:
     table: CountTable | None
     whole: Any
     factor: FactorTable | None
+    cubed: Any
+    """(row, power): polynomials whose cubes are factors."""
     sigma: Any
     factors: Any
     """(row, driver): loadings of the chance score on driver scores."""

@@ -19,8 +19,8 @@ from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
 from riskshare.program.reduce import Reduction, celled, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
-from riskshare.program.source import Source
-from riskshare.program.streams import score
+from riskshare.program.source import SobolPoints, Source
+from riskshare.program.streams import BLOCK, score
 from riskshare.program.years import OPTIONS, over_years
 
 _STATIC = ("structure", "keep", "unrolled")
@@ -58,14 +58,11 @@ def _block(
     unrolled: bool,
 ) -> Outputs:
     """One block: its bits to the kept outputs, (year, ..., sample), and to what is summed."""
-    # Scores are formed before the scan over years, which stores them once; formed inside, XLA
-    # would compute each again in every table lookup that uses it.
-    scores, weight = score(source.bits(place), dtype), None
-    if leading is None:
-        scores = _stored(scores)
-    else:
-        scores, weight = led(leading, scores)
-    like = jnp.zeros((1, scores.shape[-1]), dtype)
+    drawn, weight = source.by_year(place), None
+    if leading is not None:
+        # a turn mixes the columns of all years, so all are drawn before the first
+        drawn, weight = led(leading, score(jax.vmap(source.bits)(drawn), dtype))
+    like = jnp.zeros((1, _samples(source)), dtype)
     parts = () if reduction is None else _parts(structure)
     about = {} if reduction is None else reduction.about
     held = tuple(dict.fromkeys((*keep, *parts)))
@@ -73,7 +70,10 @@ def _block(
 
     def step(state: Any, inputs: Any) -> tuple[Any, Any]:
         drivers, carried = state
-        yearly, year_scores, year_given, year_about = inputs
+        yearly, year_drawn, year_given, year_about = inputs
+        year_scores = year_drawn
+        if leading is None:
+            year_scores = _stored(score(source.bits(year_drawn), dtype))
         year, drivers = draw_year(
             structure, leaves.laws, leaves.world, yearly, year_scores, drivers, year_given
         )
@@ -94,7 +94,7 @@ def _block(
 
     carried = initial_carried(structure, leaves.yearly, like)
     start = (initial_drivers(structure, leaves.laws, like), carried)
-    inputs = (leaves.yearly, scores, given, about)
+    inputs = (leaves.yearly, drawn, given, about)
     if structure.years == 1:
         first = jax.tree.map(lambda leaf: leaf[0], inputs)
         results, sums = jax.tree.map(lambda leaf: leaf[None], step(start, first)[1])
@@ -119,15 +119,21 @@ def _parts(structure: Structure) -> tuple[str, ...]:
 _DRAWS = ("activity", "case_mix", "unit_cost", "driver_index", "person_cost", "waiting_list")
 
 
+def _samples(source: Source) -> int:
+    """Return how many samples a block has: fewer than usual where so few points are given."""
+    return source.low.shape[-1] if isinstance(source, SobolPoints) else BLOCK
+
+
 def _stored(scores: Array) -> Array:
-    """Have XLA store the scores once: it fuses through all but a matrix product."""
-    years, columns, samples = scores.shape
-    padded = -columns % 8
-    scores = jnp.pad(scores, ((0, 0), (0, padded), (0, 0)))
-    groups = scores.reshape(years, -1, 8, samples)
-    unit = jnp.broadcast_to(jnp.eye(8, dtype=scores.dtype), (*groups.shape[:2], 8, 8))
-    groups = jnp.einsum("ygij,ygjb->ygib", unit, groups, precision="highest")
-    return groups.reshape(years, -1, samples)[:, :columns]
+    """Have XLA store a year's scores once: it fuses through all but a matrix product.
+
+    It would compute each again in every table lookup that uses it.
+    """
+    columns, samples = scores.shape
+    groups = jnp.pad(scores, ((0, -columns % 8), (0, 0))).reshape(-1, 8, samples)
+    unit = jnp.broadcast_to(jnp.eye(8, dtype=scores.dtype), (len(groups), 8, 8))
+    groups = jnp.einsum("gij,gjb->gib", unit, groups, precision="highest")
+    return groups.reshape(-1, samples)[:columns]
 
 
 @partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=OPTIONS)

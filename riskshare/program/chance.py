@@ -76,6 +76,23 @@ def factors(table: FactorTable, score: jax.Array, spread: jax.Array | None = Non
     return lower + (upper - lower) * above
 
 
+def cubed(polynomials: jax.Array, score: jax.Array) -> jax.Array:
+    """Return factors of mean 1 as cubes of polynomials in the score, ``[row, sample]``.
+
+    Parameters
+    ----------
+    polynomials
+        From `riskshare.laws.chance.factor_polynomial`, ``[row, power]``, the highest first.
+    score
+        Standard normal scores, ``[row, sample]``.
+    """
+    powers = jnp.asarray(polynomials)
+    root = jnp.broadcast_to(powers[:, :1], score.shape)
+    for power in range(1, powers.shape[1]):
+        root = root * score + powers[:, power : power + 1]
+    return root * root * root
+
+
 def beyond(score: jax.Array, probability: jax.Array) -> jax.Array:
     """Return the score z' with Phi(-z') = Phi(-z) / (1 - probability): that beyond an atom.
 

@@ -21,7 +21,7 @@ from riskshare.bind.leaves import (
 )
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
-from riskshare.program.chance import beyond, counts, factors, table_lookup, thinned
+from riskshare.program.chance import beyond, counts, cubed, factors, table_lookup, thinned
 from riskshare.program.copula import student_innovations
 from riskshare.program.given import NOTHING, Given, instead
 from riskshare.program.people import of_people
@@ -310,12 +310,16 @@ def _with_noise(
         assert numbers.factor is not None
         middle, at, wide = part(first, second)
         parts.append(middle * factors(numbers.factor, at, wide))
+    third = second + len(noise.cubed)
+    if noise.cubed:
+        middle, at, _ = part(second, third)
+        parts.append(middle * cubed(numbers.cubed, at))
     if noise.lognormal:
-        middle, at, wide = part(second, None)
+        middle, at, wide = part(third, None)
         sigma = numbers.sigma
         if wide is not None:  # it is the coefficient of variation that is multiplied
             spread_sigma = jnp.sqrt(jnp.log1p(jnp.expm1(sigma**2) * wide**2))
-            moves = jnp.any(numbers.dispersion[second:] != 0, axis=1, keepdims=True)
+            moves = jnp.any(numbers.dispersion[third:] != 0, axis=1, keepdims=True)
             sigma = jnp.where(moves, spread_sigma, sigma)
         parts.append(middle * jnp.exp(sigma * at - sigma**2 / 2))
     noisy = parts[0] if len(parts) == 1 else jnp.concatenate(parts)

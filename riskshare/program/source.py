@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
-from riskshare.program.streams import BLOCK, pseudo_bits
+from riskshare.program.streams import pseudo_bits
 
 Numbers = Any
 """A NumPy or JAX array."""
@@ -23,9 +24,18 @@ class SobolPoints:
     low: Numbers
     """(year, column, sample)"""
 
-    def bits(self, place: Numbers) -> Array:
-        """Return the bits of the block with these words, (year, column)."""
-        return self.low ^ place[:, :, None]
+    def by_year(self, place: Numbers) -> Any:
+        """Return what the bits of each year of a block come from, the year first.
+
+        ``place`` holds the words of the block, (year, column).
+        """
+        return self.low, place
+
+    @staticmethod
+    def bits(of_year: Any) -> Array:
+        """Return the bits of a year, (column, sample)."""
+        low, word = of_year
+        return low ^ word[:, None]
 
 
 @jax.tree_util.register_dataclass
@@ -35,11 +45,15 @@ class PseudoKeys:
 
     keys: Numbers
 
-    def bits(self, place: Numbers) -> Array:
-        """Return the bits of the block of this number, (year, column, sample)."""
-        years, columns = self.keys.shape[:2]
-        bits = pseudo_bits(self.keys.reshape(years * columns, 2), place)
-        return bits.reshape(years, columns, BLOCK)
+    def by_year(self, place: Numbers) -> Any:
+        """Return what the bits of each year of a block come from: ``place`` is its number."""
+        return self.keys, jnp.broadcast_to(place, self.keys.shape[:1])
+
+    @staticmethod
+    def bits(of_year: Any) -> Array:
+        """Return the bits of a year, (column, sample)."""
+        keys, number = of_year
+        return pseudo_bits(keys, number)
 
 
 Source = SobolPoints | PseudoKeys

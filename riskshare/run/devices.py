@@ -76,18 +76,20 @@ def devices_of(device: str | None, workers: int | None) -> Devices:
 
 def threads(workers: int | None, least: int = 1) -> int:
     """Return how many threads to use: those asked for, or one for each core."""
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
+    whole = isinstance(workers, int) and not isinstance(workers, bool)
+    if workers is not None and (not whole or workers < 1):
         raise ArgumentError(f"workers is {workers!r}; accepted: a whole number of at least 1")
     return workers or max(os.cpu_count() or 1, least)
 
 
 def _named(device: str) -> tuple[Any, ...]:
-    platform, _, number = device.partition(":")
+    platform, numbered, number = str(device).partition(":")
     try:
-        found = tuple(jax.devices(platform))
+        # to JAX an empty name is its default platform
+        found = tuple(jax.devices(platform)) if platform else ()
     except RuntimeError:
         found = ()
-    if number:
+    if numbered:
         found = tuple(one for one in found if str(one.id) == number)
     if not found:
         raise ArgumentError(

@@ -101,9 +101,7 @@ def grid_of(
     limits = np.full((count, width), np.finfo(kind).max, kind)
     tails = np.array([levels[0], 1 - levels[-1]]) / _FAR
     for i, row in enumerate(pilot):
-        order = np.argsort(row)
-        ordered = row[order]
-        reached = _reached(weight, order)
+        ordered, reached = _ordered(row, weight)
         far = _places(reached, np.array([tails[0], 1 - tails[1]]))
         first, last = ordered[far].astype(np.float64)
         room = _MARGIN * (last - first)
@@ -141,12 +139,13 @@ def at_least(limits: Floats, dtype: np.dtype[Any]) -> Samples:
     return np.where(found < limits, np.nextafter(found, np.array(np.inf, dtype)), found)
 
 
-def _reached(weight: Samples | None, order: NDArray[np.intp]) -> Floats:
-    """Return the share of the weight of samples so far, in their order."""
+def _ordered(row: Samples, weight: Samples | None) -> tuple[Samples, Floats]:
+    """Return samples in increasing order, and the share of the weight of all up to each."""
     if weight is None:
-        return np.arange(1, len(order) + 1) / len(order)
+        return np.sort(row), np.arange(1, len(row) + 1) / len(row)
+    order = np.argsort(row)
     reached = np.cumsum(weight[order], dtype=np.float64)
-    return np.asarray(reached / reached[-1])
+    return row[order], np.asarray(reached / reached[-1])
 
 
 def _places(reached: Floats, levels: Floats) -> NDArray[np.intp]:

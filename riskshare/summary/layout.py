@@ -45,7 +45,7 @@ class Layout:
         years, partners = outcomes.sizes[YEAR], outcomes.sizes[PARTNER]
         columns = [np.eye(partners), np.eye(partners)[:, others]]
         yearly, summed = (np.broadcast_to(one.values, years) for one in (axes.yearly, axes.summed))
-        counted = np.concatenate([np.diag(yearly * 0 + 1), summed[None]])
+        counted = np.concatenate([np.diag(yearly), summed[None]])
         position = _weights(axes, counted, columns, with_others=False)
         total = _weights(axes, counted, columns, with_others=True)
         both = np.concatenate([position, total]).reshape(-1, position.shape[-1])

@@ -69,15 +69,16 @@ class Streamed:
         """Return the means of a variable by partner, line, change, or term and partner."""
         held = self.tallies.means[name]
         axes = self.layout.axes
-        years = np.broadcast_to(axes.summed.values, len(axes.year_labels) - 1)
-        counted = np.vstack([np.eye(len(years)), years])
+        years = len(axes.year_labels) - 1
+        yearly, summed = (np.broadcast_to(one.values, years) for one in (axes.yearly, axes.summed))
+        counted = np.vstack([np.diag(yearly), summed])
         if name in BY_LINE or name in BY_CHANGE:
             row = "line" if name in BY_LINE else "change"
             sums = np.einsum("zy,ryl->rzl", counted, held)
             return _labelled(name, {"mean": self._mean(sums)}, (YEAR, row))
         members = axes.members.astype(np.float64)
         if name == "posting":
-            empty = np.zeros((0, self.tallies.parts, len(years), members.shape[1]))
+            empty = np.zeros((0, self.tallies.parts, years, members.shape[1]))
             terms = np.stack(held) if held else empty
             sums = np.einsum("zy,qp,tryp->rtzq", counted, members, terms)
             return _labelled(name, {"mean": self._mean(sums)}, ("term", YEAR, PARTNER))

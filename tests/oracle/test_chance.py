@@ -9,13 +9,15 @@ from riskshare.laws.chance import (
     SCORE_LIMIT,
     count_quantile,
     count_table,
+    factor_polynomial,
     factor_table,
     gamma_law,
     lognormal_sigma,
     stacked,
 )
 from riskshare.laws.indices import index_map
-from riskshare.program.chance import counts, table_lookup
+from riskshare.laws.marginal import Discrete, Weibull
+from riskshare.program.chance import counts, cubed, table_lookup
 from riskshare.program.streams import pseudo_bits, pseudo_keys, score
 
 GRID = np.linspace(-SCORE_LIMIT, SCORE_LIMIT, NODES)
@@ -204,3 +206,31 @@ def test_refused_numbers():
         count_table(2.0, 1.0, 0.0)
     with pytest.raises(ValueError, match="overdispersion is nan"):
         count_table(1.0, 2.0, float("nan"))
+
+
+@pytest.mark.parametrize("cv", [0.01, 0.05, 0.1, 0.2, 0.3])
+def test_a_narrow_gamma_is_the_cube_of_a_polynomial(cv):
+    powers = factor_polynomial(gamma_law(cv))
+    assert powers is not None
+    z = np.linspace(-6.3, 6.3, 1001)
+    law = st.gamma(cv**-2, scale=cv**2)
+    exact = exact_quantile(law, z)
+
+    assert np.abs(np.polyval(powers, z) ** 3 / exact - 1).max() < 1e-6
+    drawn = np.asarray(jax.jit(cubed)(powers[None].astype("f4"), z[None].astype("f4")))[0]
+    assert np.abs(drawn / exact - 1).max() < 4e-6
+    assert_simulated(cubed(jnp.asarray(powers[None], jnp.float32), SCORES), law)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        gamma_law(0.5),
+        gamma_law(2.0),
+        Weibull(mean=1.0, shape=0.5),
+        Discrete(values=[1.0, 2.0], weights=[1, 3]),
+    ],
+    ids=lambda law: law.kind,
+)
+def test_what_is_no_polynomial_keeps_its_table(law):
+    assert factor_polynomial(law) is None
