@@ -68,7 +68,7 @@ def test_a_gpu_that_is_not_there_is_refused_by_name(toy):
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "two", True])
 def test_workers_are_a_number_of_threads(toy, workers):
-    with pytest.raises(rs.ArgumentError, match="workers is .*; accepted: a whole number"):
+    with pytest.raises(rs.ArgumentError, match=r"workers is .*; accepted: a whole number"):
         rs.estimate(toy, workers=workers)
 
 
@@ -118,6 +118,7 @@ def test_counting_on_the_device_gives_the_table_of_counting_on_the_host(toy, sam
     assert_close(rs.estimate(toy, sampler=sampler, **ASKED), wanted)
 
 
+@pytest.mark.slow
 def test_so_it_does_of_weighted_samples(toy, request):
     tail = rs.tail_directions(toy, PROVIDER)
     wanted = rs.estimate(toy, directions=tail, **ASKED)

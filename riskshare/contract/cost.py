@@ -36,7 +36,7 @@ class StepNumbers:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CostNumbers:
-    """Cost behaviour of a case, in one year: (line, 1) arrays, or (vintage, exit line, 1).
+    """Cost behaviour of a case, in one year: (line, 1) arrays, or (vintage, held line, 1).
 
     The exit weights are already differences of the release profile (see `_exits`).
     """
@@ -57,11 +57,24 @@ class CostNumbers:
 
 @dataclass(frozen=True)
 class CostStructure:
-    """Which lines have semi-fixed or fixed cost, and which of those move in steps."""
+    """Which lines have semi-fixed or fixed cost, which of it may go, and which moves in steps."""
 
     exit_lines: tuple[int, ...]
     step_lines: tuple[int, ...]
     """Positions among the exit lines."""
+    held: tuple[int, ...]
+    """Positions among the exit lines of those whose cost goes in time, the stepped ones included:
+    only for them are reductions held from year to year."""
+
+    @property
+    def held_lines(self) -> tuple[int, ...]:
+        """Lines for which reductions are held."""
+        return tuple(self.exit_lines[k] for k in self.held)
+
+    @property
+    def steps_held(self) -> tuple[int, ...]:
+        """Positions of the stepped lines among those for which reductions are held."""
+        return tuple(self.held.index(k) for k in self.step_lines)
 
 
 @jax.tree_util.register_dataclass
@@ -100,18 +113,18 @@ def initial_state(structure: CostStructure, years: int, like: Numbers) -> CostSt
     ``like`` is any (row, sample) array whose type and samples the state takes.
     """
     xp = like.__array_namespace__()
-    exits, steps, samples = len(structure.exit_lines), len(structure.step_lines), like.shape[-1]
+    held, steps, samples = len(structure.held), len(structure.step_lines), like.shape[-1]
 
     def zeros(*lead: int) -> Numbers:
         return xp.zeros((*lead, samples), dtype=like.dtype)
 
     return CostState(
-        planned=zeros(years, exits),
-        rest=zeros(years, exits),
+        planned=zeros(years, held),
+        rest=zeros(years, held),
         planned_steps=zeros(years, steps),
         rest_steps=zeros(years, steps),
-        released_semi=zeros(exits),
-        released_fixed=zeros(exits),
+        released_semi=zeros(held),
+        released_fixed=zeros(held),
         released_steps=zeros(steps),
     )
 
@@ -145,25 +158,26 @@ def settle_cost(
     kept = numbers.variable * case_mix * activity
     if structure.exit_lines:
         exits = structure.exit_lines
-        semi, fixed, state = _exits(
-            structure,
-            numbers,
-            state,
-            _pick(activity, exits),
-            _pick(removed, exits),
-            _pick(delivered, exits),
-        )
-        baseline, fixed_share = _pick(numbers.baseline, exits), _pick(numbers.fixed, exits)
         semi_share = _pick(numbers.semi_fixed, exits)
-        standing = semi_share + fixed_share
-        fixed_units = fixed_share * baseline * fixed
         growth = semi_share * _pick(added, exits)
         if structure.step_lines:
             steps = structure.step_lines
             stepped = _pick(_pick(activity, exits), steps)
             growth = _put(growth, steps, _steps_added(numbers, stepped))
-        freed = _put(freed, exits, _pick(freed, exits) + semi + fixed_units)
-        staying = standing * baseline - semi - fixed_units + growth
+        standing = semi_share + _pick(numbers.fixed, exits)
+        staying = standing * _pick(numbers.baseline, exits) + growth
+        if structure.held:
+            held = structure.held_lines
+            gone, state = _exits(
+                structure,
+                numbers,
+                state,
+                _pick(activity, held),
+                _pick(removed, held),
+                _pick(delivered, held),
+            )
+            freed = _put(freed, held, _pick(freed, held) + gone)
+            staying = _put(staying, structure.held, _pick(staying, structure.held) - gone)
         kept = _put(kept, exits, _pick(kept, exits) + staying)
     released = unit_cost * freed
     return LineCost(unit_cost * kept, released, unit_cost * removed - released, removed), state
@@ -176,18 +190,18 @@ def _exits(
     activity: Numbers,
     removed: Numbers,
     delivered: Numbers,
-) -> tuple[Numbers, Numbers, CostState]:
-    """Return semi-fixed units released, share of fixed cost released, and the new state.
+) -> tuple[Numbers, CostState]:
+    """Return the units of standing cost released, and the new state; rows are the held lines.
 
     ``released(t) = min(R(t), max(released(t - 1), sum_v rho(t - v) x vintage_v))``. With C_v the
     reduction that vintages up to v explain, sum_v rho(t - v) (C_v - C_(v-1)) is a plain weighted
     sum of the C_v whose weights are differences of rho: no vintage is ever formed.
     """
     xp = activity.__array_namespace__()
-    exits = structure.exit_lines
-    baseline = _pick(numbers.baseline, exits)
+    held = structure.held_lines
+    baseline = _pick(numbers.baseline, held)
     share = xp.where(baseline > 0, removed / xp.where(baseline > 0, baseline, 1), 0)
-    realised = _pick(numbers.realised, exits)
+    realised = _pick(numbers.realised, held)
     planned_share = xp.where(realised > 0, share, xp.minimum(share, delivered))
     planned = _hold(xp, numbers, state.planned, planned_share)
     rest = _hold(xp, numbers, state.rest, share - planned_share)
@@ -199,11 +213,11 @@ def _exits(
 
     fixed = released((numbers.planned_fixed, numbers.rest_fixed), state.released_fixed)
     semi = released((numbers.planned_semi, numbers.rest_semi), state.released_semi)
-    semi_units = _pick(numbers.semi_fixed, exits) * baseline * semi
+    semi_units = _pick(numbers.semi_fixed, held) * baseline * semi
     planned_steps, rest_steps = state.planned_steps, state.rest_steps
     released_steps = state.released_steps
     if structure.step_lines:
-        rows = np.asarray(structure.step_lines)
+        rows = np.asarray(structure.steps_held)
         step = numbers.steps
         assert step is not None
         spare = step.installed - activity[rows] * step.needed_per_unit
@@ -220,9 +234,9 @@ def _exits(
         due = (numbers.planned_semi[:, rows] * planned_steps).sum(0)
         due = due + (numbers.rest_semi[:, rows] * rest_steps).sum(0)
         released_steps = xp.minimum(steps_free, xp.maximum(released_steps, due))
-        semi_units = _put(semi_units, structure.step_lines, step.units_per_step * released_steps)
+        semi_units = _put(semi_units, structure.steps_held, step.units_per_step * released_steps)
     after = CostState(planned, rest, planned_steps, rest_steps, semi, fixed, released_steps)
-    return semi_units, fixed, after
+    return semi_units + _pick(numbers.fixed, held) * baseline * fixed, after
 
 
 def _hold(xp: Any, numbers: CostNumbers, held: Numbers, now: Numbers) -> Numbers:

@@ -15,6 +15,7 @@ from riskshare.contract.cost import (
     settle_cost,
 )
 from riskshare.plan.common import declared
+from riskshare.system import Released
 
 Numbers = NDArray[np.float64]
 
@@ -29,20 +30,24 @@ def cost_numbers(
         i for i, c in enumerate(behaviours) if c.semi_fixed is not None or c.fixed is not None
     )
     steps = tuple(k for k, i in enumerate(exits) if behaviours[i].step is not None)
+    goes = [behaviours[i].released != Released() for i in exits]
+    kept = tuple(k for k, released in enumerate(goes) if released or k in steps)
+    structure = CostStructure(exits, steps, kept)
+    held = structure.held_lines
 
     def by_line(values: list[float]) -> Numbers:
         return np.tile(np.array(values, np.float64)[:, None], (years, 1, 1))
 
     def released(part: str) -> Numbers:
-        columns = [declared(behaviours[i].released, part, labels) for i in exits]
+        columns = [declared(behaviours[i].released, part, labels) for i in held]
         return np.stack(columns, axis=1) if columns else np.zeros((years, 0))
 
-    later = np.array([behaviours[i].exit_basis == "next_year" for i in exits], bool)
-    never = np.array([behaviours[i].exit_basis != "next_year" for i in exits], bool)
+    later = np.array([behaviours[i].exit_basis == "next_year" for i in held], bool)
+    never = np.array([behaviours[i].exit_basis != "next_year" for i in held], bool)
     weights = {}
     for part in ("semi_fixed", "fixed"):
         profile = released(part)
-        shifted = np.concatenate([np.zeros((1, len(exits))), profile[:-1]])
+        shifted = np.concatenate([np.zeros((1, len(held))), profile[:-1]])
         rest = np.where(later, shifted, np.where(never, 0.0, profile))
         weights[part] = (_exit_weights(profile), _exit_weights(rest))
     age = np.arange(years)
@@ -59,7 +64,7 @@ def cost_numbers(
         earlier=(age[None, :] < age[:, None])[:, :, None, None],
         steps=_steps(case, [exits[k] for k in steps], annual, fraction) if steps else None,
     )
-    return numbers, CostStructure(exits, steps)
+    return numbers, structure
 
 
 def _exit_weights(profile: Numbers) -> Numbers:

@@ -28,8 +28,8 @@ def state_names(case: Case) -> tuple[str, ...]:
     """Return the names of all balances, in the order of `flat`."""
     bound = bind(case)
     years = case.labels()["year"]
-    lines = [case.lines[i].name for i in bound.structure.cost.exit_lines]
-    stepped = [lines[i] for i in bound.structure.cost.step_lines]
+    lines = [case.lines[i].name for i in bound.structure.cost.held_lines]
+    stepped = [lines[i] for i in bound.structure.cost.steps_held]
     names = [
         f"cost.{line}.{part}[{y}]" for part in ("planned", "rest") for y in years for line in lines
     ]
@@ -130,14 +130,14 @@ def opened(
         return block.reshape(*lead, samples)  # () for a single number
 
     structure = bound.structure
-    exits, steps = len(structure.cost.exit_lines), len(structure.cost.step_lines)
+    held, steps = len(structure.cost.held), len(structure.cost.step_lines)
     cost = CostState(
-        planned=take(structure.years, exits),
-        rest=take(structure.years, exits),
+        planned=take(structure.years, held),
+        rest=take(structure.years, held),
         planned_steps=take(structure.years, steps),
         rest_steps=take(structure.years, steps),
-        released_semi=take(exits),
-        released_fixed=take(exits),
+        released_semi=take(held),
+        released_fixed=take(held),
         released_steps=take(steps),
     )
     start = _start(bound)

@@ -197,7 +197,7 @@ class _Planned:
     def _cost(self, baseline: Any) -> Any:
         """Return cost behaviour as numbers."""
         years, base = len(self.case.years), self.base.cost
-        exits = self.base.cost_structure.exit_lines
+        held = self.base.cost_structure.held_lines
 
         def by_line(name: str) -> Any:
             values = [
@@ -207,11 +207,11 @@ class _Planned:
             filled = [jnp.asarray(0.0 if v is None else v, self.reader.dtype) for v in values]
             return jnp.broadcast_to(jnp.stack(filled)[:, None], (years, len(filled), 1))
 
-        basis = [self.case.lines[i].cost.exit_basis for i in exits]
+        basis = [self.case.lines[i].cost.exit_basis for i in held]
         later = np.array([word == "next_year" for word in basis], bool)
         weights = {}
         for part in ("semi_fixed", "fixed"):
-            profile = self._released(part, exits)
+            profile = self._released(part, held)
             shifted = jnp.concatenate([jnp.zeros_like(profile[:1]), profile[:-1]])
             rest = jnp.where(later, shifted, 0)
             weights[part] = (_exit_weights(profile), _exit_weights(rest))
@@ -227,9 +227,9 @@ class _Planned:
             rest_fixed=weights["fixed"][1],
         )
 
-    def _released(self, part: str, exits: tuple[int, ...]) -> Any:
+    def _released(self, part: str, held: tuple[int, ...]) -> Any:
         columns = []
-        for i in exits:
+        for i in held:
             line = self.case.lines[i]
             prefix = f"lines.{line.name}.cost.released"
             array = self.reader.declared(prefix, line.cost.released, part, self.labels)

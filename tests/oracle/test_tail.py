@@ -67,29 +67,33 @@ def read(table):
 # the mixture
 
 
+SAMPLES = 2**16
+
+
 def tilted(scores, shift, share, dtype=np.float64):
     """What a single column of scores becomes, and the weights."""
+    size = len(scores)
     with jax.enable_x64(True) if dtype == np.float64 else nullcontext():
-        # nothing is turned: what is drawn is seen as it is
-        nothing = np.zeros((1, 1), dtype)
+        # nothing is turned: what is drawn is seen as it is; one size, so that all compile once
+        nothing, padded = np.zeros((1, 1), dtype), np.resize(scores, SAMPLES)
         tilt = Tilt(dtype(shift), dtype(share), np.int32(0))
-        drawn, weight = led(Leading(nothing, nothing, tilt), jnp.asarray(scores, dtype)[None, None])
-        return np.asarray(drawn, np.float64)[0, 0], np.asarray(weight, np.float64)
+        drawn, weight = led(Leading(nothing, nothing, tilt), jnp.asarray(padded, dtype)[None, None])
+        found = np.asarray(drawn, np.float64)[0, 0, :size], np.asarray(weight, np.float64)[:size]
+    return found
 
 
-def even(samples):
-    """Scores at the middles of equal parts of the normal."""
-    return stats.norm.ppf((np.arange(samples) + 0.5) / samples)
+MIDDLES = (np.arange(SAMPLES) + 0.5) / SAMPLES
+EVEN = stats.norm.ppf(MIDDLES)
+"""Scores at the middles of equal parts of the normal."""
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("shift", "share"), CASES)
 def test_even_scores_make_an_even_sample_of_the_mixture(shift, share, dtype):
-    samples = 2**16
-    drawn = np.sort(tilted(even(samples), shift, share, dtype)[0])
+    drawn = np.sort(tilted(EVEN, shift, share, dtype)[0])
     reached = (1 - share) * stats.norm.cdf(drawn) + share * stats.norm.cdf(drawn - shift)
     # each component is as even as the scores: off by a half of a part in both
-    assert abs(reached - (np.arange(samples) + 0.5) / samples).max() < 1.5 / samples + 1e-6
+    assert abs(reached - MIDDLES).max() < 1.5 / SAMPLES + 1e-6
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(np.float64, 1e-9), (np.float32, 1e-4)])
@@ -107,15 +111,14 @@ def test_far_tails_against_exact_quantiles(shift, dtype, error):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("shift", "share"), CASES)
 def test_weights_are_ratios_of_densities(shift, share, dtype):
-    samples = 2**16
-    drawn, weight = tilted(even(samples), shift, share, dtype)
+    drawn, weight = tilted(EVEN, shift, share, dtype)
     near, far = stats.norm.pdf(drawn), stats.norm.pdf(drawn - shift)
     ratio = near / ((1 - share) * near + share * far)
     # the exponent is shift x draw, of up to 150
     np.testing.assert_allclose(weight, ratio, rtol=400 * np.finfo(dtype).eps, atol=1e-30)
     assert weight.max() <= (1 + 4 * np.finfo(dtype).eps) / (1 - share)
     # the rule of even middles leaves out no more than their ends, each of one part
-    assert abs(weight.mean() - 1) < 3 * weight.max() / samples + 1e-5
+    assert abs(weight.mean() - 1) < 3 * weight.max() / SAMPLES + 1e-5
 
 
 @pytest.mark.parametrize("share", [1e-3, 0.5, 0.999])
@@ -277,14 +280,14 @@ def test_what_means_nothing_is_refused(options, message):
 
 # what they save
 
-RUNS, SAMPLES, LEVEL = 64, 32_768, 0.005
+RUNS, EACH, LEVEL = 64, 32_768, 0.005
 
 
 def runs_of(outcomes):
     """0.5 % quantile and tail mean of all providers together, in each of 64 runs: (run, 2)."""
     whole = outcomes.position.isel(year=0, partner=slice(8)).sum("partner").values
-    whole = whole.reshape(RUNS, SAMPLES).astype(np.float64)
-    weight = outcomes.weight.values if "weight" in outcomes else np.ones(RUNS * SAMPLES)
+    whole = whole.reshape(RUNS, EACH).astype(np.float64)
+    weight = outcomes.weight.values if "weight" in outcomes else np.ones(RUNS * EACH)
     found = []
     for x, w in zip(whole, weight.reshape(whole.shape).astype(np.float64), strict=True):
         order = np.argsort(x)
@@ -297,7 +300,7 @@ def runs_of(outcomes):
 
 def test_the_tail_of_the_reference_problem():
     case = reference_case(reference())
-    of = {"samples": RUNS * SAMPLES, "keep": ("position",)}
+    of = {"samples": RUNS * EACH, "keep": ("position",)}
     plain = rs.simulate(case, sampler="pseudo-random", seed=5, **of)
     tail = rs.tail_directions(case, "system", level=LEVEL)
     tilted = rs.simulate(case, replicates=RUNS, directions=tail, **of)
