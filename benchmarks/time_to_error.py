@@ -92,7 +92,12 @@ def way(problem: Problem, name: str) -> Run:
 
     def estimated(samples: int, seed: int) -> np.ndarray:
         table = rs.estimate(
-            case, samples=samples, seed=seed, levels=sorted(TAIL_LEVELS), directions=directions
+            case,
+            samples=samples,
+            seed=seed,
+            keep=("position",),
+            levels=sorted(TAIL_LEVELS),
+            directions=directions,
         )
         table = table.isel(year=0).sel(partner=providers)
         names = ("mean", "standard_deviation", "probability_of_deficit")

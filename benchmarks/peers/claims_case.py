@@ -96,7 +96,9 @@ def kept(samples: int, seed: int) -> Answer:
 
 def streamed(samples: int, seed: int) -> Answer:
     """Estimate: the measures of every partner with their errors, no sample kept."""
-    table = rs.estimate(case(seed), samples=samples, seed=seed, levels=(RISK, TAIL))
+    table = rs.estimate(
+        case(seed), samples=samples, seed=seed, keep=("position",), levels=(RISK, TAIL)
+    )
     insured = table.isel(year=0).sel(partner="insured")
     return Answer(
         -float(insured.position_mean),

@@ -50,7 +50,14 @@ def _estimated(problem: Problem, samples: int, seed: int, directions: Any) -> Su
     import riskshare as rs
 
     case = _case(problem)
-    table = rs.estimate(case, samples=samples, seed=seed, levels=(LEVEL,), directions=directions)
+    table = rs.estimate(
+        case,
+        samples=samples,
+        seed=seed,
+        keep=("position",),
+        levels=(LEVEL,),
+        directions=directions,
+    )
     providers = slice(problem.provider_names[0], problem.provider_names[-1])
     table = table.isel(year=0, level=0).sel(partner=providers)
     names = {"mean": "mean", "sd": "standard_deviation", "q05": "quantile"}

@@ -147,7 +147,8 @@ def tail_directions(
     -------
     xarray.DataArray
         (direction, column), as of `leading_directions`; attributes ``tilt_shift`` and
-        ``tilt_share`` say how the first direction is drawn.
+        ``tilt_share`` say how the first direction is drawn, ``tail_level_seen`` at which level it
+        was found: above ``level`` where pilots did not reach that far.
 
     Raises
     ------

@@ -60,8 +60,10 @@ def _block(
     """One block: its bits to the kept outputs, (year, ..., sample), and to what is summed."""
     drawn, weight = source.by_year(place), None
     if leading is not None:
-        # a turn mixes the columns of all years, so all are drawn before the first
-        drawn, weight = led(leading, score(jax.vmap(source.bits)(drawn), dtype))
+        # A turn mixes the columns of all years, so all are drawn before the first. They are stored
+        # before it: the sum that a turn ends with is computed again in every table lookup too.
+        every = jax.vmap(lambda of_year: _stored(score(source.bits(of_year), dtype)))(drawn)
+        drawn, weight = led(leading, every)
     like = jnp.zeros((1, _samples(source)), dtype)
     parts = () if reduction is None else _parts(structure)
     about = {} if reduction is None else reduction.about

@@ -52,22 +52,30 @@ def led(leading: Leading, scores: Array) -> tuple[Array, Array | None]:
     """Return the turned scores (year, column, sample), and the weights of samples if tilted."""
     years, columns, samples = scores.shape
     flat = scores.reshape(years * columns, samples)
-    weight = None
-    if leading.tilt is not None:
-        flat, weight = _tilted(leading.tilt, flat)
-    along = jnp.matmul(leading.reflectors.T, flat, precision=PRECISION)
-    change = jnp.matmul(leading.factor, along, precision=PRECISION)
-    turned = flat - jnp.matmul(leading.reflectors, change, precision=PRECISION)
+    reflectors, weight = leading.reflectors, None
+    along = jnp.matmul(reflectors.T, flat, precision=PRECISION)
+    if leading.tilt is None:
+        change = jnp.matmul(leading.factor, along, precision=PRECISION)
+    else:
+        # the row moves by one more column of the product: to set it would copy all of them
+        row = leading.tilt.row
+        moved, weight = _tilted(leading.tilt, flat[row])
+        along = along + reflectors[row][:, None] * moved
+        change = jnp.matmul(leading.factor, along, precision=PRECISION)
+        change = jnp.concatenate([change, -moved[None]])
+        own = jax.nn.one_hot(row, len(flat), dtype=flat.dtype)
+        reflectors = jnp.concatenate([reflectors, own[:, None]], axis=1)
+    turned = flat - jnp.matmul(reflectors, change, precision=PRECISION)
     return turned.reshape(scores.shape), weight
 
 
-def _tilted(tilt: Tilt, flat: Array) -> tuple[Array, Array]:
-    side = jnp.where(tilt.shift > 0, -1.0, 1.0).astype(flat.dtype)
-    drawn = side * below(side * flat[tilt.row], jnp.abs(tilt.shift), tilt.share)
+def _tilted(tilt: Tilt, score: Array) -> tuple[Array, Array]:
+    """Return how far scores move to be draws from the mixture, and the weights of these."""
+    side = jnp.where(tilt.shift > 0, -1.0, 1.0).astype(score.dtype)
+    drawn = side * below(side * score, jnp.abs(tilt.shift), tilt.share)
     exponent = tilt.shift * (drawn - tilt.shift / 2)
     odds = jnp.log1p(-tilt.share) - jnp.log(tilt.share)
-    weight = jax.nn.sigmoid(odds - exponent) / (1 - tilt.share)
-    return flat.at[tilt.row].set(drawn), weight
+    return drawn - score, jax.nn.sigmoid(odds - exponent) / (1 - tilt.share)
 
 
 def below(score: Array, distance: Array, share: Array) -> Array:
@@ -81,10 +89,8 @@ def below(score: Array, distance: Array, share: Array) -> Array:
     within = jnp.where(apart, lower / share, (lower - share) / (1 - share))
     beyond = jnp.where(apart, (share - lower) / share, upper / (1 - share))
     # a difference of probabilities may be rounded to nothing, and its normal would be infinite
-    least = jnp.asarray(2.0**-33, score.dtype)
-    drawn = jnp.where(
-        within < 0.5, ndtri(jnp.maximum(within, least)), -ndtri(jnp.maximum(beyond, least))
-    )
+    nearer = jnp.maximum(jnp.minimum(within, beyond), jnp.asarray(2.0**-33, score.dtype))
+    drawn = jnp.where(within < 0.5, ndtri(nearer), -ndtri(nearer))
     return drawn - jnp.where(apart, distance, jnp.zeros_like(distance))
 
 

@@ -150,6 +150,7 @@ def test_the_table_is_that_of_the_samples(wide, money):
     assert 0.01 < exhausted[0] < exhausted[-1] < 0.99
 
 
+@pytest.mark.slow
 def test_so_it_is_in_one_year_with_float64_and_every_quasi_random_error(toy):
     found, kept = both(toy, precision="float64", seed=8)
     assert_labelled_alike(found, kept)
@@ -159,13 +160,14 @@ def test_so_it_is_in_one_year_with_float64_and_every_quasi_random_error(toy):
             np.testing.assert_allclose(found[name], kept[name], rtol=0.01, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_so_it_is_of_pseudo_random_samples(wide):
     found, kept = assert_same(wide, MANY, rel=0.45, sampler="pseudo-random", seed=5)
     ratios = (found.position_mean_error / kept.position_mean_error).values
     assert np.nanmedian(ratios) == pytest.approx(1, abs=0.15)
 
 
-LEVELS = [(0.9999, 0.5, 0.0001), (0.3,), (0.02, 0.07)]
+LEVELS = [(0.9999, 0.5, 0.0001), pytest.param((0.3,), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("levels", LEVELS)
@@ -182,6 +184,7 @@ def test_so_it_is_at_other_numbers(toy):
     np.testing.assert_array_equal(found.position_mean.sel(price="high"), alone.position_mean)
 
 
+@pytest.mark.slow
 def test_so_it_is_of_weighted_samples(toy):
     for directions in (rs.leading_directions(toy), rs.tail_directions(toy, "acute")):
         found, kept = both(toy, directions=directions)
@@ -290,7 +293,7 @@ def shocked(chance, minimum=1.5, index=2.5):
     return case([line(loadings={"demand": 1.0})], [rs.Block()], drivers=[demand(law=law)])
 
 
-@pytest.mark.parametrize("chance", [1e-5, 1e-4, 0.004, 0.006])
+@pytest.mark.parametrize("chance", [1e-5, 1e-4, 0.006])
 def test_a_rare_shock_is_an_atom_and_a_tail(chance):
     levels = (1e-6, 1e-5, 1e-4, 0.005, 0.01, 0.5, 0.9999)
     found, kept = both(shocked(chance), 2**20, levels=levels)
@@ -311,7 +314,7 @@ def test_a_tail_that_the_pilot_did_not_see_has_no_known_quantile():
     assert own.position_quantile_error.values.tolist() == [np.inf, 0]
 
 
-@pytest.mark.parametrize("index", [1.6, 2.1, 5.0])
+@pytest.mark.parametrize("index", [1.6, pytest.param(5.0, marks=pytest.mark.slow)])
 def test_pareto_costs_have_the_quantiles_of_their_samples(index):
     of = case([line(unit_cost_noise=rs.Noise(law=Pareto(minimum=1.0, index=index)))], [rs.Block()])
     for levels in (rs.names.LEVELS, (1e-4, 0.2, 0.9999)):
@@ -323,7 +326,7 @@ def test_pareto_costs_have_the_quantiles_of_their_samples(index):
         assert (gap <= found.position_tail_value_at_risk_error + 1e-7 * scale).all()
 
 
-@pytest.mark.parametrize("sd", [1e-4, 1e-5, 1e-6, 1e-7])
+@pytest.mark.parametrize("sd", [1e-4, 1e-6, 1e-7])
 def test_positions_far_from_zero_lose_no_more_than_their_own_rounding(sd):
     plan = 2e9
     of = case(
@@ -523,7 +526,9 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel does not say")
-@pytest.mark.parametrize("sampler", ["sobol", "pseudo-random"])
+@pytest.mark.parametrize(
+    "sampler", ["sobol", pytest.param("pseudo-random", marks=pytest.mark.slow)]
+)
 def test_memory_does_not_grow_with_samples(sampler, tmp_path):
     def peak(samples):
         code = MEASURED.format(samples=samples, sampler=sampler, cache=str(tmp_path))

@@ -78,8 +78,7 @@ def tilted(scores, shift, share, dtype=np.float64):
         nothing, padded = np.zeros((1, 1), dtype), np.resize(scores, SAMPLES)
         tilt = Tilt(dtype(shift), dtype(share), np.int32(0))
         drawn, weight = led(Leading(nothing, nothing, tilt), jnp.asarray(padded, dtype)[None, None])
-        found = np.asarray(drawn, np.float64)[0, 0, :size], np.asarray(weight, np.float64)[:size]
-    return found
+        return np.asarray(drawn, np.float64)[0, 0, :size], np.asarray(weight, np.float64)[:size]
 
 
 MIDDLES = (np.arange(SAMPLES) + 0.5) / SAMPLES
