@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskshare.program.reduce import Balances, Cells, Limits, Reduction, Series
-from riskshare.program.streams import BLOCK, BLOCKS
+from riskshare.program.streams import BLOCK
 from riskshare.run.chunks import Kernel, Progress, check_finite
 from riskshare.run.precision import cast
 from riskshare.run.sampling import Chunk, Sampling
@@ -20,6 +20,9 @@ from riskshare.summary.tallies import Counts, Tallies, counted
 
 PARTS = 64
 """Parts of a pseudo-random run, between which its standard errors are taken."""
+
+MOST_PARTS = 256
+"""Parts of a Sobol' run at most: beyond, several replicates make up one."""
 
 PILOT = 16
 """Blocks of the pilot."""
@@ -130,11 +133,11 @@ def _parts(sampling: Sampling, chunk: Chunk) -> NDArray[np.intp]:
     """Return the independent part of the run that each block of a chunk belongs to."""
     if sampling.sampler == "pseudo-random":
         return np.asarray(chunk.block % PARTS, np.intp)
-    return np.asarray(chunk.replicate, np.intp)
+    return np.asarray(chunk.replicate % MOST_PARTS, np.intp)
 
 
 def _count_of(sampling: Sampling) -> int:
-    return PARTS if sampling.sampler == "pseudo-random" else sampling.replicates
+    return PARTS if sampling.sampler == "pseudo-random" else min(sampling.replicates, MOST_PARTS)
 
 
 def _by_part(
@@ -164,7 +167,7 @@ def longer(sampling: Sampling, most: Sampling) -> Sampling | None:
     if sampling.sampler == "pseudo-random":
         each = min(2 * sampling.per_replicate, most.per_replicate)
         return Sampling(sampling.sampler, sampling.seed, 1, each)
-    if sampling.per_replicate < BLOCKS * BLOCK and sampling.per_replicate < most.per_replicate:
+    if sampling.per_replicate < most.per_replicate:
         each = 2 * sampling.per_replicate
         return Sampling(sampling.sampler, sampling.seed, sampling.replicates, each)
     count = 2 * sampling.replicates

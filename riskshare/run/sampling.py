@@ -23,6 +23,11 @@ from riskshare.program.streams import (
 
 SAMPLERS = ("sobol", "pseudo-random")
 
+PER_REPLICATE = 2**16
+"""Points of a replicate at most; longer runs have more replicates. A sequence in many dimensions
+leaves some boxes of some four of them empty for good: its error stops falling, while that of more
+replicates falls at least with the root of their number."""
+
 REPLICATES = 16
 """Independent randomisations of a Sobol' run, between which standard errors are taken."""
 
@@ -111,7 +116,8 @@ def sampling_of(samples: int, seed: int, sampler: str, replicates: int) -> Sampl
     if sampler == "pseudo-random":
         return Sampling(sampler, seed, 1, samples)
     replicates = _whole("replicates", replicates, 2, 2**20)
-    while samples > replicates * BLOCKS * BLOCK:
+    most = 2**16  # replicates, whose shifts are all held; beyond, each is longer
+    while samples > replicates * (PER_REPLICATE if replicates < most else BLOCKS * BLOCK):
         replicates *= 2
     per_replicate = 1 << max(0, (-(-samples // replicates) - 1).bit_length())
     return Sampling(sampler, seed, replicates, per_replicate)
