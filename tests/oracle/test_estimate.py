@@ -167,9 +167,10 @@ def test_so_it_is_of_pseudo_random_samples(wide):
     assert np.nanmedian(ratios) == pytest.approx(1, abs=0.15)
 
 
-LEVELS = [(0.9999, 0.5, 0.0001), pytest.param((0.3,), marks=pytest.mark.slow)]
+LEVELS = [(0.9999, 0.5, 0.0001), (0.3,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", LEVELS)
 def test_so_it_is_at_any_levels_in_their_order(toy, levels):
     found, _ = assert_same(toy, MANY, rel=0.45, levels=levels)
@@ -314,7 +315,8 @@ def test_a_tail_that_the_pilot_did_not_see_has_no_known_quantile():
     assert own.position_quantile_error.values.tolist() == [np.inf, 0]
 
 
-@pytest.mark.parametrize("index", [1.6, pytest.param(5.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [1.6, 5.0])
 def test_pareto_costs_have_the_quantiles_of_their_samples(index):
     of = case([line(unit_cost_noise=rs.Noise(law=Pareto(minimum=1.0, index=index)))], [rs.Block()])
     for levels in (rs.names.LEVELS, (1e-4, 0.2, 0.9999)):

@@ -373,6 +373,7 @@ def variances(case, directions):
     return np.quantile(position, TAIL, axis=2, method="inverted_cdf").var(axis=1, ddof=1)
 
 
+@pytest.mark.slow
 def test_tail_quantiles_of_the_reference_problem_have_less_variance():
     case = reference_case(reference())
     ratio = variances(case, None) / variances(case, rs.leading_directions(case))
