@@ -185,7 +185,10 @@ def __getattr__(name: str) -> Any:
     """Load a name on first use: printing help must not import JAX."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'riskshare' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    from riskshare.run.uncollected import uncollected
+
+    with uncollected():
+        value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

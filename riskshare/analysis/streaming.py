@@ -57,7 +57,8 @@ class Streaming:
         width = kernel.devices.width
         replicate, block = (which[:width] for which in _new_blocks(None, first))
         chunk = next(first.chunked(replicate, block, width))
-        outputs = kernel(chunk, 0, self._reduction(zeros, unknown, None))
+        nowhere = np.zeros(count), np.ones(count), np.zeros((count, 2 * len(levels)))
+        outputs = kernel(chunk, 0, self._reduction(zeros, unknown, *nowhere))
         outputs = jax.tree.map(np.asarray, outputs)
         check_finite(outputs, kernel.dtype)
         weight = outputs.get("weight")
@@ -72,11 +73,8 @@ class Streaming:
         replicate, block = _new_blocks(before, after)
         grid, on_device = self.grid, not self.kernel.devices.shared_memory
         limits = Limits(grid.middle, grid.thresholds)
-        cells = None
-        if on_device:
-            edges = grid.ends_of_middle().reshape(len(grid.low), -1)
-            cells = Cells(grid.low[:, None], 1 / grid.step[:, None], edges, CELLS)
-        reduction = self._reduction(self.about, limits, cells)
+        edges = grid.ends_of_middle().reshape(len(grid.low), -1)
+        reduction = self._reduction(self.about, limits, grid.low, grid.step, edges)
 
         def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
             outputs = self.kernel(chunk, turn, reduction)
@@ -86,7 +84,7 @@ class Streaming:
             parts = _parts(after, chunk)
             if on_device:
                 return outputs, _counts_of(outputs, grid, parts)
-            return outputs, counted(grid, _by_part(np.asarray(series), weight, parts))
+            return outputs, counted(grid, list(_by_part(np.asarray(series), weight, parts)))
 
         if self.tallies is None:
             self.tallies = Tallies(_count_of(after), grid.middle[:, 0].astype(np.float64))
@@ -105,8 +103,13 @@ class Streaming:
         tilted = self.kernel.leading is not None and self.kernel.leading.tilt is not None
         return Streamed(self.layout, self.tallies, self.grid, tilted)
 
-    def _reduction(self, about: Any, limits: Limits, cells: Cells | None) -> Reduction:
-        layout, balances = self.layout, None
+    def _reduction(
+        self, about: Any, limits: Limits, low: Floats, step: Floats, edges: Floats
+    ) -> Reduction:
+        """Return what the kernel is to reduce: of one shape throughout, it compiles once."""
+        layout, balances, cells = self.layout, None, None
+        if not self.kernel.devices.shared_memory:
+            cells = Cells(low[:, None], 1 / step[:, None], edges, CELLS)
         if layout.holders.size:
             balances = Balances(layout.balances, layout.openings[:, :, None])
         reduction = Reduction(Series(layout.weights, limits, cells), about, balances)

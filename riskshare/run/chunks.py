@@ -20,6 +20,7 @@ from riskshare.run.devices import Devices, devices_of
 from riskshare.run.own import OwnDraws
 from riskshare.run.precision import cast, computing_in, too_large
 from riskshare.run.sampling import Bits, Chunk, Sampling
+from riskshare.run.uncollected import uncollected
 
 Progress = Callable[[int, int], None]
 """Called with the samples done and the samples there will be."""
@@ -87,9 +88,12 @@ class Kernel:
         The first chunk of each device runs alone, so that the kernel is compiled once.
         """
         listed = list(chunks)
-        alone = min(len(self.devices.devices), len(listed))
+        devices = len(self.devices.devices)
+        alone = min(devices, len(listed)) if len(self._placed) < devices else 0
         for turn, chunk in enumerate(listed[:alone]):
-            yield chunk, work(chunk, turn)
+            with uncollected():
+                done = work(chunk, turn)
+            yield chunk, done
         rest = listed[alone:]
         with ThreadPoolExecutor(self.devices.workers) as pool:
             yield from zip(rest, pool.map(work, rest, range(len(rest))), strict=True)

@@ -5,7 +5,7 @@ each part, sums, sums of squares, counts below thresholds and about quantiles, a
 these. Sums are about a centre, in float64.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,18 +123,37 @@ def _whole(own: Floats, gaps: Floats, mass: Floats, about: Any) -> Floats:
     return np.tensordot(own, gaps + np.multiply.outer(mass, np.asarray(about, np.float64)), axes=1)
 
 
-def counted(grid: Grid, parts: Iterable[tuple[int, Samples, Samples | None]]) -> Counts:
+def counted(grid: Grid, parts: Sequence[tuple[int, Samples, Samples | None]]) -> Counts:
     """Return the counts of samples, by part (series, sample) and their weights (sample).
 
     Weights are None where all count 1.
     """
-    every, about = np.zeros((len(grid.low), CELLS + 2)), []
-    for part, series, weight in parts:
-        found = [np.bincount(grid.cells(i, row), weight, CELLS + 2) for i, row in enumerate(series)]
-        cells = np.stack(found).astype(np.float64)
+    if len(parts) == 1:
+        ((part, series, weight),) = parts
+        cells = _cells(grid, series, weight)
         reached = np.cumsum(cells, axis=1)
         upto = np.take_along_axis(reached, grid.middle_cells, axis=1)
         inside = np.take_along_axis(cells, grid.middle_cells, axis=1)
-        about.append((part, np.stack([upto - inside, upto], axis=-1)))
-        every += cells
-    return Counts(every, about)
+        return Counts(cells, [(part, np.stack([upto - inside, upto], axis=-1))])
+    # samples of many parts are few of each, and compared faster than put into cells
+    every = np.concatenate([series for _, series, _ in parts], axis=1)
+    weights = [weight for _, _, weight in parts if weight is not None]
+    cells = _cells(grid, every, np.concatenate(weights) if weights else None)
+    ends = grid.ends_of_middle()
+    about = [(part, _below(series, weight, ends)) for part, series, weight in parts]
+    return Counts(cells, about)
+
+
+def _cells(grid: Grid, series: Samples, weight: Samples | None) -> Floats:
+    """Return the samples, or the weight, in each cell: (series, cell)."""
+    found = [np.bincount(grid.cells(i, row), weight, CELLS + 2) for i, row in enumerate(series)]
+    return np.stack(found).astype(np.float64)
+
+
+def _below(series: Samples, weight: Samples | None, ends: Floats) -> Floats:
+    """Return the samples, or the weight, below the ends of cells: (series, level, 2)."""
+    found = np.empty(ends.shape)
+    for place in np.ndindex(ends.shape):
+        below = series[place[0]] < ends[place]
+        found[place] = np.count_nonzero(below) if weight is None else weight @ below
+    return found
