@@ -1,4 +1,8 @@
+import itertools
+from pathlib import Path
+
 import jax
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # a promotion nobody wrote is a mistake, such as float64 creeping into a float32 kernel
@@ -21,3 +25,20 @@ settings.register_profile(
 )
 settings.register_profile("shrunk", settings.get_profile("riskshare"), phases=tuple(Phase))
 settings.load_profile("riskshare")
+
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 25_000
+"""Linux lets a process have 65,530 mappings of memory. A compiled kernel takes 100 to 200, and the
+process dies where there is no room for another."""
+
+_tests = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _room_for_kernels():
+    yield
+    if next(_tests) % 10 == 0 and MAPS.exists():
+        with MAPS.open("rb") as mappings:
+            held = sum(1 for _ in mappings)
+        if held > MOST_MAPS:
+            jax.clear_caches()
