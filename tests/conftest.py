@@ -1,4 +1,7 @@
 import itertools
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -25,6 +28,24 @@ settings.register_profile(
 )
 settings.register_profile("shrunk", settings.get_profile("riskshare"), phases=tuple(Phase))
 settings.load_profile("riskshare")
+
+KERNELS = "RISKSHARE_TEST_KERNELS"
+"""Environment variable: where the processes of one test run keep what they have compiled."""
+
+
+def pytest_configure(config):
+    """Share compiled kernels: most tests of properties compile the same ones."""
+    if not hasattr(config, "workerinput"):
+        os.environ[KERNELS] = tempfile.mkdtemp(prefix="kernels-")
+    jax.config.update("jax_compilation_cache_dir", os.environ[KERNELS])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ[KERNELS], ignore_errors=True)
+
 
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 25_000

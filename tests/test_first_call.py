@@ -108,6 +108,7 @@ def test_the_command_line_keeps_its_kernels(tmp_path):
 def settings():
     """JAX's settings of the cache, put back afterwards."""
     before = {name: getattr(jax.config, name) for name in SETTINGS}
+    jax.config.update("jax_compilation_cache_dir", None)
     yield lambda: {name: getattr(jax.config, name) for name in SETTINGS}
     for name, value in before.items():
         jax.config.update(name, value)

@@ -426,7 +426,7 @@ def test_lines_with_tables_of_their_own_are_simulated_as_they_are(
     assert not _mismatches(case)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(case=cases(), seed=st.integers(0, 10_000))
 def test_leaves_of_any_case_are_those_of_binding_anew(case: rs.Case, seed: int) -> None:
     program = rs.compile(case)

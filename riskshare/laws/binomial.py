@@ -37,7 +37,7 @@ def binomial_quantile(score: Floats, number: float, probability: float) -> Float
     """Return x > -1, the continuous quantile of a binomial count whose ceiling is exact.
 
     x solves ``I_(1-p)(n - x, x + 1) = Phi(z)``, I the regularised incomplete beta function, by
-    halving from the tail that is small.
+    halving, from the smaller of the two tails: ``I_p(x + 1, n - x) = Phi(-z)`` above the median.
 
     Parameters
     ----------
@@ -52,12 +52,13 @@ def binomial_quantile(score: Floats, number: float, probability: float) -> Float
 
     z = np.asarray(score, np.float64)
     tail, lower = ndtr(-np.abs(z)), z <= 0
+    chance = np.where(lower, 1 - probability, probability)
     low, high = np.full(z.shape, -1.0), np.full(z.shape, float(number))
     for _ in range(_HALVINGS):
         x = (low + high) / 2
-        below = betainc(number - x, x + 1, 1 - probability)
-        above = betainc(x + 1, number - x, probability)
-        short = np.where(lower, below < tail, above > tail)
+        failures, successes = number - x, x + 1
+        first, second = np.where(lower, (failures, successes), (successes, failures))
+        short = (betainc(first, second, chance) < tail) == lower
         low, high = np.where(short, x, low), np.where(short, high, x)
     return np.asarray((low + high) / 2)
 

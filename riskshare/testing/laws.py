@@ -94,7 +94,9 @@ class Laws:
         return found | {"case_mix_noise": case_mix}
 
     def _positive(self) -> AbstractLaw:
-        """Draw a law of positive values."""
+        """Draw a law of positive values; a narrow gamma, a polynomial in the kernel, by structure."""
+        if self.chance(0.3):
+            return Gamma(cv=self.number(0.05, 0.3))
         kinds = [_gamma, _weibull, _generalised_gamma, _spliced, _mixture, _pert]
         return self.draw(st.sampled_from(kinds))(self)
 
@@ -122,7 +124,7 @@ def _normal(at: Laws) -> AbstractLaw:
 
 
 def _gamma(at: Laws) -> AbstractLaw:
-    return Gamma(cv=at.number(0.05, 1))
+    return Gamma(cv=at.number(0.4, 1))
 
 
 def _weibull(at: Laws) -> AbstractLaw:

@@ -92,7 +92,7 @@ def assert_adds_up(of, outcomes, account):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_rows_add_up_to_postings_and_positions_exactly(structure, data):
     of = data.draw(cases((structure,)))

@@ -19,7 +19,7 @@ def balances(case, outcomes):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_an_account_closes_at_what_was_posted_to_it(structure, data):
     case = data.draw(cases((structure,)))
@@ -34,7 +34,7 @@ def test_an_account_closes_at_what_was_posted_to_it(structure, data):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_an_account_that_scales_its_claims_is_never_overdrawn(structure, data):
     case = data.draw(cases((structure,)))
@@ -47,7 +47,7 @@ def test_an_account_that_scales_its_claims_is_never_overdrawn(structure, data):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_what_is_earned_is_paid_or_due(structure, data):
     case = data.draw(cases((structure,)))

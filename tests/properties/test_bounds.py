@@ -108,7 +108,7 @@ def pool(case, contract, term, low, high):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_no_term_pays_beyond_its_limits(structure, data):
     case = data.draw(cases((structure,)))

@@ -19,7 +19,7 @@ def assert_finite(case, outcomes):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_actuals_balance_to_the_penny(structure, data):
     case = data.draw(cases((structure,)))
@@ -52,7 +52,7 @@ def test_actuals_balance_to_the_penny(structure, data):
     [(structure, "float64", 1e-12) for structure in FAMILY]
     + [(structure, "float32", 1e-6) for structure in FAMILY[::3]],
 )
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_draws_balance(structure, precision, tolerance, data):
     case = data.draw(cases((structure,)))

@@ -75,7 +75,7 @@ def test_the_host_and_the_kernel_agree(structure, data):
         assert np.all(apart <= 1e-10 * whole + 1e-9), name
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_more_is_released_than_was_removed(data):
     case = data.draw(cases())
@@ -91,7 +91,7 @@ def test_no_more_is_released_than_was_removed(data):
         assert np.all(np.abs(cost.released + cost.stranded - worth) <= slack + 1e-9 * cost.released)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_what_is_released_stays_released_while_the_reduction_stands(data):
     case = data.draw(cases())
@@ -106,7 +106,7 @@ def test_what_is_released_stays_released_while_the_reduction_stands(data):
     assert np.all(np.diff(share, axis=0)[:, smooth] >= -1e-12)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_more_activity_never_costs_less_from_the_same_state(data):
     case = data.draw(cases())

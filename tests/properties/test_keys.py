@@ -36,7 +36,7 @@ def weightless(case, contract, pool, outcomes):
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=6)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_a_partner_without_weight_gets_nothing_from_a_pool(structure, data):
     case = data.draw(cases((structure,)))

@@ -72,7 +72,7 @@ def test_the_family_holds_every_option_of_every_term():
 
 
 @pytest.mark.parametrize("structure", FAMILY)
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_cases_of_one_structure_share_a_kernel(structure, data):
     first, second = data.draw(cases((structure,))), data.draw(cases((structure,)))
