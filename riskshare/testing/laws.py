@@ -94,7 +94,7 @@ class Laws:
         return found | {"case_mix_noise": case_mix}
 
     def _positive(self) -> AbstractLaw:
-        """Draw a law of positive values; a narrow gamma, a polynomial in the kernel, by structure."""
+        """Draw a law of positive values; the structure says whether it is a narrow gamma."""
         if self.chance(0.3):
             return Gamma(cv=self.number(0.05, 0.3))
         kinds = [_gamma, _weibull, _generalised_gamma, _spliced, _mixture, _pert]
