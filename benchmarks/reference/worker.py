@@ -6,13 +6,14 @@ import resource
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from riskshare.bench.problem import PROVIDERS, reference
+from riskshare.bench.problem import PROVIDERS, Problem, reference
 
 from .statistics import summarise
 
@@ -26,6 +27,10 @@ ENGINES = {
     "numpy-table": "numpy_scipy:positions_table",
     "proteus": "proteus:positions",
 }
+
+
+TURN = 1.0
+"""Seconds for which an engine goes on calling in its turn; at least once."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,31 @@ def serve(connection: Connection, engine: str) -> None:
         connection.send(peak_memory())
         while (order := connection.recv()) is not None:
             contract, samples, seed = order
-            wall, processor = time.perf_counter(), time.process_time()
-            answer = positions(problems[contract], samples, seed)
-            wall, processor = time.perf_counter() - wall, time.process_time() - processor
-            memory = peak_memory()
-            connection.send(_result(answer, samples, wall, processor, memory))
+            answer, wall, processor = _best(positions, problems[contract], samples, seed)
+            connection.send(_result(answer, samples, wall, processor, peak_memory()))
     except (ModuleNotFoundError, NotImplementedError) as error:
         connection.send(Refusal(True, f"{type(error).__name__}: {error}"))
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         connection.send(Refusal(False, f"{type(error).__name__}: {error}"))
+
+
+def _best(
+    positions: Callable[[Problem, int, int], Any], problem: Problem, samples: int, seed: int
+) -> tuple[Any, float, float]:
+    """Return the answer of the fastest of the calls that fit in a turn, and its times.
+
+    An engine that has waited minutes for its turn finds caches cold and pages taken from it: a call
+    of a tenth of a second would measure that, one of twenty seconds does not see it.
+    """
+    best, began = None, time.perf_counter()
+    while best is None or time.perf_counter() - began < TURN:
+        wall, processor = time.perf_counter(), time.process_time()
+        answer = positions(problem, samples, seed)
+        wall, processor = time.perf_counter() - wall, time.process_time() - processor
+        if best is None or wall < best[1]:
+            best = answer, wall, processor
+    return best
 
 
 def _result(answer: Any, samples: int, wall: float, processor: float, memory: float) -> Result:

@@ -1,7 +1,9 @@
 """Running the kernel over the chunks of a run, on devices and threads."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -37,6 +39,11 @@ NOT_REPORTED = (
 """Results that are NaN where a cost is given, or the rest of an organisation is not known."""
 
 
+_compiled: set[Any] = set()
+"""What kernels are compiled for: statics, and the shapes of arguments, by device."""
+
+_compiling = threading.Lock()
+
 Made = TypeVar("Made")
 """What is made of a chunk."""
 
@@ -53,50 +60,57 @@ class Kernel:
     own: OwnDraws | None = None
     leading: Leading | None = None
     _placed: dict[int, Any] = field(default_factory=dict)
+    _placing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
         """Return the outputs of a chunk, block first; the device is the ``turn``-th."""
         given = NOTHING if self.own is None else self.own.of(chunk, self.dtype)
         with computing_in(self.dtype):
             leaves, source, leading = self._on(turn % len(self.devices.devices))
-            return sample_blocks(
-                self.bound.structure,
-                leaves,
-                source,
-                self.bits.of(chunk),
-                given,
-                leading,
-                reduction,
-                np.int32(len(chunk.block)),
-                keep=self.keep,
-                dtype=self.dtype,
-                together=self.devices.together,
-            )
+            places = self.bits.of(chunk)
+            arguments = (leaves, source, places, given, leading, reduction)
+            with self._first_alone(turn % len(self.devices.devices), arguments):
+                return sample_blocks(
+                    self.bound.structure,
+                    *arguments,
+                    np.int32(len(chunk.block)),
+                    keep=self.keep,
+                    dtype=self.dtype,
+                    together=self.devices.together,
+                )
+
+    @contextmanager
+    def _first_alone(self, place: int, arguments: Any) -> Iterator[None]:
+        """Hold other threads back while a kernel is compiled: JAX would compile it for each."""
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(arguments))
+        statics = (self.bound.structure, self.keep, self.dtype, self.devices.together)
+        device = self.devices.devices[place]
+        what = (device, statics, jax.tree.structure(arguments), shapes)
+        if what in _compiled:
+            yield
+            return
+        with _compiling, uncollected():
+            yield
+            _compiled.add(what)
 
     def _on(self, place: int) -> Any:
         """Return numbers and bits on a device, put there once."""
-        if place not in self._placed:
-            shared = (cast(self.bound.numbers, self.dtype), self.bits.source, self.leading)
-            self._placed[place] = jax.device_put(shared, self.devices.devices[place])
+        with self._placing:
+            if place not in self._placed:
+                shared = (cast(self.bound.numbers, self.dtype), self.bits.source, self.leading)
+                self._placed[place] = jax.device_put(shared, self.devices.devices[place])
         return self._placed[place]
 
     def map(
         self, work: Callable[[Chunk, int], Made], chunks: Iterable[Chunk]
     ) -> Iterator[tuple[Chunk, Made]]:
-        """Yield chunks with what the work makes of them, in their order.
-
-        The first chunk of each device runs alone, so that the kernel is compiled once.
-        """
+        """Yield chunks with what the work makes of them, in their order."""
         listed = list(chunks)
-        devices = len(self.devices.devices)
-        alone = min(devices, len(listed)) if len(self._placed) < devices else 0
-        for turn, chunk in enumerate(listed[:alone]):
-            with uncollected():
-                done = work(chunk, turn)
-            yield chunk, done
-        rest = listed[alone:]
+        if len(listed) == 1:
+            yield listed[0], work(listed[0], 0)
+            return
         with ThreadPoolExecutor(self.devices.workers) as pool:
-            yield from zip(rest, pool.map(work, rest, range(len(rest))), strict=True)
+            yield from zip(listed, pool.map(work, listed, range(len(listed))), strict=True)
 
 
 def run_chunks(
@@ -123,11 +137,13 @@ def run_chunks(
     devices = devices_of(device, workers)
     kernel = Kernel(bound, Bits(bound, sampling, afresh), dtype, keep, devices, own, leading)
     arrays: dict[str, Any] = {}
+    making = threading.Lock()
 
     def run(chunk: Chunk, turn: int) -> int:
         outputs = outputs_of(kernel, chunk, turn)
-        if not arrays:
-            arrays.update(jax.tree.map(partial(_space, samples=sampling.samples), outputs))
+        with making:
+            if not arrays:
+                arrays.update(jax.tree.map(partial(_space, samples=sampling.samples), outputs))
         jax.tree.map(partial(_place, chunk=chunk), arrays, outputs)
         return chunk.samples
 
