@@ -14,15 +14,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from riskshare.analysis.attribution import attribute as attribute
+    from riskshare.analysis.attribution import attribution_samples as attribution_samples
+    from riskshare.analysis.calibration import Calibration as Calibration
+    from riskshare.analysis.calibration import calibrate as calibrate
     from riskshare.analysis.check import check as check
+    from riskshare.analysis.clauses import clauses as clauses
+    from riskshare.analysis.compare import compare as compare
+    from riskshare.analysis.discovery import discover as discover
     from riskshare.analysis.estimate import estimate as estimate
     from riskshare.analysis.findings import Check as Check
     from riskshare.analysis.findings import Finding as Finding
+    from riskshare.analysis.influence import influence as influence
     from riskshare.analysis.leading import leading_directions as leading_directions
     from riskshare.analysis.leading import tail_directions as tail_directions
     from riskshare.analysis.luck import luck as luck
     from riskshare.analysis.luck import minimum_population as minimum_population
+    from riskshare.analysis.sensitivities import sensitivities as sensitivities
+    from riskshare.analysis.stress import stress as stress
     from riskshare.analysis.uncertainty import uncertainty as uncertainty
+    from riskshare.analysis.variants import variants as variants
     from riskshare.case import Case as Case
     from riskshare.case import Contract as Contract
     from riskshare.contract.benchmark import Rebasing as Rebasing
@@ -98,12 +109,21 @@ if TYPE_CHECKING:
     from riskshare.system import Year as Year
 
 _HOME = {
+    "riskshare.analysis.attribution": ("attribute", "attribution_samples"),
+    "riskshare.analysis.calibration": ("Calibration", "calibrate"),
     "riskshare.analysis.check": ("check",),
+    "riskshare.analysis.clauses": ("clauses",),
+    "riskshare.analysis.compare": ("compare",),
+    "riskshare.analysis.discovery": ("discover",),
     "riskshare.analysis.estimate": ("estimate",),
+    "riskshare.analysis.influence": ("influence",),
     "riskshare.analysis.leading": ("leading_directions", "tail_directions"),
     "riskshare.analysis.findings": ("Check", "Finding"),
     "riskshare.analysis.luck": ("luck", "minimum_population"),
+    "riskshare.analysis.sensitivities": ("sensitivities",),
+    "riskshare.analysis.stress": ("stress",),
     "riskshare.analysis.uncertainty": ("uncertainty",),
+    "riskshare.analysis.variants": ("variants",),
     "riskshare.case": ("Case", "Contract"),
     "riskshare.contract.budget": ("Budget",),
     "riskshare.contract.marginal": (

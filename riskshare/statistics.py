@@ -193,19 +193,54 @@ def quantiles(
     """
     reached = replicates.reached(values) if reached is None else reached
     places = ranks(len(values), levels, reached)
-    found = ordered[places]
-    errors = np.full(len(levels), np.nan)
-    for i, (level, quantile) in enumerate(zip(levels, found, strict=True)):
-        spread = max(replicates.error(values < quantile), replicates.error(values <= quantile))
-        if not np.isnan(spread):
-            if reached is None:
-                apart, share = sqrt(level * (1 - level) / len(values)), 1 / len(values)
-            else:
-                apart = Replicates(weights=replicates.weights).error(values <= quantile)
-                share = _share(reached, places[i])
-            width = 2 * max(spread, apart, share / 2)
-            errors[i] = spread * _slope(ordered, level, width, reached)
-    return Estimate(found, errors)
+    errors = np.empty(len(levels))
+    for i, (level, place) in enumerate(zip(levels, places, strict=True)):
+        spread, slope = _spread_and_slope(values, ordered, level, place, replicates, reached)
+        errors[i] = spread * slope
+    return Estimate(ordered[places], errors)
+
+
+def quantile_slopes(
+    values: Floats,
+    ordered: Floats,
+    levels: Floats,
+    replicates: Replicates,
+    reached: Floats | None = None,
+) -> Floats:
+    """Return the money that goes with a unit of the distribution function F at each quantile.
+
+    A quantile q has the influence value ``-slope x 1(X < q)``, or ``X <= q`` at the upper side of
+    an atom: the error of `quantiles` is the slope times that of F at q, and the error of a
+    difference of quantiles that of the difference of such values. NaN for fewer than two samples.
+    Parameters are those of `quantiles`.
+    """
+    reached = replicates.reached(values) if reached is None else reached
+    places = ranks(len(values), levels, reached)
+    both = zip(levels, places, strict=True)
+    return np.array(
+        [_spread_and_slope(values, ordered, *at, replicates, reached)[1] for at in both]
+    )
+
+
+def _spread_and_slope(
+    values: Floats,
+    ordered: Floats,
+    level: float,
+    place: int,
+    replicates: Replicates,
+    reached: Floats | None,
+) -> tuple[float, float]:
+    """Return the standard error of F at a quantile, and the slope of the order statistics there."""
+    below, within = values < ordered[place], values <= ordered[place]
+    spread = max(replicates.error(below), replicates.error(within))
+    if np.isnan(spread):
+        return np.nan, np.nan
+    if reached is None:
+        apart, share = sqrt(level * (1 - level) / len(values)), 1 / len(values)
+    else:
+        apart = Replicates(weights=replicates.weights).error(within)
+        share = _share(reached, place)
+    return spread, _slope(ordered, level, 2 * max(spread, apart, share / 2), reached)
 
 
 def _share(reached: Floats, place: int) -> float:

@@ -399,3 +399,17 @@ def everything():
             )
         ],
     )
+
+
+SD, BASE, RATE, AMOUNT = 0.04, 20_000_000.0, 0.6, 150_000.0
+SPREAD = RATE * BASE * SD
+
+
+def normal(rate=RATE, amount=AMOUNT, sd=SD, **fields):
+    """A provider of fixed cost, whose position is ``amount + rate x BASE x sd x Z``, Z normal."""
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=sd)
+    fixed = rs.CostBehaviour(variable=0.0, fixed=1.0, exit_basis="planned")
+    funding = rs.Funding(from_="external", to=PROVIDER, amount=amount)
+    marginal = rs.MarginalRate(rate=rate, **fields)
+    lines = [line(loadings={"demand": 1.0}, cost=fixed)]
+    return case(lines, [rs.Block(), funding, marginal], drivers=[demand])

@@ -87,7 +87,7 @@ def _mismatches(case: rs.Case) -> dict[str, str]:
     paths = tuple(program.parameters)
     wrong = {}
     with jax.enable_x64(True):
-        at = jax.jit(lambda v: program._at(v, program._host(np.float64), paths, np.float64))
+        at = jax.jit(lambda v: program.leaves(v, program.host(np.float64), paths, np.float64))
         for path in ("", *paths):
             values = dict(program.parameters)
             if path:
@@ -436,7 +436,7 @@ def test_leaves_of_any_case_are_those_of_binding_anew(case: rs.Case, seed: int) 
         patched.setattr(riskshare.checks, "check_case", lambda case: None)
         anew = ready(case.with_numbers(moved))
         vector = np.array([*moved.values()])
-        got = program._at(vector, program._host(np.float64), tuple(moved), np.float64)
+        got = program.leaves(vector, program.host(np.float64), tuple(moved), np.float64)
 
     assert not _differing(anew.numbers, got)
 

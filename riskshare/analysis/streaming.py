@@ -81,18 +81,18 @@ class Streaming:
             series, weight = outputs.pop("series"), outputs.pop("weight", None)
             outputs = jax.tree.map(np.asarray, outputs)
             check_finite(outputs, self.kernel.dtype)
-            parts = _parts(after, chunk)
+            parts = parts_of(after, chunk)
             if on_device:
                 return outputs, _counts_of(outputs, grid, parts)
             return outputs, counted(grid, list(_by_part(np.asarray(series), weight, parts)))
 
         if self.tallies is None:
-            self.tallies = Tallies(_count_of(after), grid.middle[:, 0].astype(np.float64))
-        self.tallies.grow(_count_of(after))
+            self.tallies = Tallies(count_of(after), grid.middle[:, 0].astype(np.float64))
+        self.tallies.grow(count_of(after))
         for chunk, (outputs, counts) in self.kernel.map(
             work, after.chunked(replicate, block, self.kernel.devices.width)
         ):
-            self.tallies.add(outputs, self.about, _parts(after, chunk), BLOCK)
+            self.tallies.add(outputs, self.about, parts_of(after, chunk), BLOCK)
             self.tallies.count(counts)
             if progress is not None:
                 progress(self.tallies.samples, after.samples)
@@ -132,14 +132,15 @@ def _new_blocks(
     return replicate[order], block[order]
 
 
-def _parts(sampling: Sampling, chunk: Chunk) -> NDArray[np.intp]:
+def parts_of(sampling: Sampling, chunk: Chunk) -> NDArray[np.intp]:
     """Return the independent part of the run that each block of a chunk belongs to."""
     if sampling.sampler == "pseudo-random":
         return np.asarray(chunk.block % PARTS, np.intp)
     return np.asarray(chunk.replicate % MOST_PARTS, np.intp)
 
 
-def _count_of(sampling: Sampling) -> int:
+def count_of(sampling: Sampling) -> int:
+    """Return how many independent parts a run has."""
     return PARTS if sampling.sampler == "pseudo-random" else min(sampling.replicates, MOST_PARTS)
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``riskshare cases | run | estimate | settle | check | fit | bench``.
+"""The command line: ``riskshare cases | run | estimate | settle | check | compare | fit | bench``.
 
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from riskshare.cli.attribute import attribute
 from riskshare.cli.bench import bench
+from riskshare.cli.clauses import clauses
+from riskshare.cli.compare import compare
 from riskshare.cli.estimate import estimate
 from riskshare.cli.fit import fit
+from riskshare.cli.influence import influence
+from riskshare.cli.settings import SetOption
+from riskshare.cli.stress import stress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,15 +95,17 @@ def run(
     prices: Annotated[
         str, typer.Option(help="nominal, or real: in prices of the case's price base.")
     ] = "nominal",
+    set_: SetOption = None,
     out: OutOption = None,
 ) -> None:
     """Simulate a case and print how each partner's result is distributed."""
     import riskshare as rs
     from riskshare.cli.progress import counting
+    from riskshare.cli.settings import noted, print_settings, with_settings
     from riskshare.report.distribution import print_distribution
     from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
-    loaded = rs.load_case(case)
+    loaded, told = with_settings(rs.load_case(case), set_)
     _writable(out)
     if drivers is not None and draws is None:
         raise rs.ArgumentError("--drivers goes with --draws FILE; give both")
@@ -113,7 +121,9 @@ def run(
             repeats=repeats,
             progress=progress,
         )
+    outcomes = noted(outcomes, told)
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
+    print_settings(_screen(), told)
     print_distribution(_screen(), loaded, table)
     if "waiting_list" in outcomes:
         _screen().print()
@@ -166,15 +176,17 @@ def settle(
             help="Print the full account: what happened, each clause line by line, who pays whom.",
         ),
     ] = False,
+    set_: SetOption = None,
     out: OutOption = None,
 ) -> None:
     """Settle a case on what really happened and print the statement."""
     import riskshare as rs
+    from riskshare.cli.settings import noted, print_settings, with_settings
     from riskshare.files.actuals import read_opening
     from riskshare.report.account_text import print_account
     from riskshare.report.statement import print_statement
 
-    loaded = rs.load_case(case)
+    loaded, told = with_settings(rs.load_case(case), set_)
     _writable(out)
     experience = rs.read_actuals(loaded, actuals, drivers=drivers)
     balances = None if opening is None else read_opening(opening, loaded.currency)
@@ -182,6 +194,7 @@ def settle(
         result = rs.settle(loaded, experience, missing=missing, opening=balances)
     except rs.ExperienceError as error:
         raise _in_files(error, actuals, drivers, opening) from None
+    print_settings(_screen(), told)
     if statement:
         print_account(_screen(), loaded, result)
     else:
@@ -191,7 +204,7 @@ def settle(
         from riskshare.report.account import rows_of, write_account
 
         account = write_account(out / "statement.csv", loaded, rows_of(loaded, result))
-        for path in (*write_settlement(out, result), account):
+        for path in (*write_settlement(out, noted(result, told)), account):
             typer.echo(f"wrote {path}")
 
 
@@ -203,19 +216,27 @@ def check(
     span: Annotated[
         float, typer.Option(help="How far around plan to look, as a share of plan.")
     ] = 0.5,
+    set_: SetOption = None,
 ) -> None:
     """Check what the contracts of a case do; the exit status is 1 where there is an error."""
     import riskshare as rs
+    from riskshare.cli.settings import print_settings, with_settings
     from riskshare.report.check import print_check
 
-    loaded = rs.load_case(case)
+    loaded, told = with_settings(rs.load_case(case), set_)
     found = rs.check(loaded, samples=samples, seed=seed, span=span)
+    print_settings(_screen(), told)
     print_check(_screen(), loaded, found)
     if not found.passed:
         raise typer.Exit(1)
 
 
+app.command()(clauses)
+app.command()(stress)
 app.command()(estimate)
+app.command()(compare)
+app.command()(attribute)
+app.command()(influence)
 app.command()(fit)
 app.command()(bench)
 

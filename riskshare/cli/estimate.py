@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from riskshare.cli.settings import SetOption
+
 
 def estimate(
     case: Annotated[
@@ -23,8 +25,8 @@ def estimate(
         list[str] | None,
         typer.Option(
             metavar="STATISTIC=ERROR",
-            help="A standard error to reach, as position_mean[acute]=10000 or "
-            "position_quantile[all,0.05]=50000; may be given more than once.",
+            help="A standard error to reach, as position_mean\\[acute]=10000 or "
+            "position_quantile\\[all,0.05]=50000; may be given more than once.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
@@ -50,6 +52,7 @@ def estimate(
     prices: Annotated[
         str, typer.Option(help="nominal, or real: in prices of the case's price base.")
     ] = "nominal",
+    set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder to write the summary to.")
     ] = None,
@@ -57,11 +60,12 @@ def estimate(
     """Print how results are distributed, from any number of samples or to a given error."""
     import riskshare as rs
     from riskshare.cli.progress import counting
+    from riskshare.cli.settings import print_settings, with_settings
     from riskshare.files.results import make_folder, write_summary
     from riskshare.report.distribution import print_distribution
     from riskshare.report.whole import screen
 
-    loaded = rs.load_case(case)
+    loaded, told = with_settings(rs.load_case(case), set_)
     if out is not None:
         make_folder(out)
     if leading is not None and tail is not None:
@@ -84,7 +88,9 @@ def estimate(
             prices=prices,
             progress=progress,
         )
-    print_distribution(screen(sys.stdout, None if sys.stdout.isatty() else 132), loaded, table)
+    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    print_settings(console, told)
+    print_distribution(console, loaded, table)
     if out is not None:
         typer.echo(f"wrote {write_summary(out, table)}")
 

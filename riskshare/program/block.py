@@ -45,7 +45,7 @@ def count_traces() -> Iterator[list[str]]:
         found.extend(_traced[before:])
 
 
-def _block(
+def block_outputs(
     structure: Structure,
     leaves: Leaves,
     source: Source,
@@ -57,7 +57,7 @@ def _block(
     dtype: Any,
     unrolled: bool,
 ) -> Outputs:
-    """One block: its bits to the kept outputs, (year, ..., sample), and to what is summed."""
+    """Return what is kept of one block, (year, ..., sample), and what is summed of it."""
     drawn, weight = source.by_year(place), None
     if leading is not None:
         # A turn mixes the columns of all years, so all are drawn before the first. They are stored
@@ -186,7 +186,7 @@ def sample_blocks(
 
     def block(inputs: tuple[Array, Given]) -> Outputs:
         place, mine = inputs
-        return _block(
+        return block_outputs(
             structure, leaves, source, place, mine, leading, reduction, keep, dtype, unrolled
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import unwrap
 from typing import Any
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.program.block import note_trace, sample_blocks, settle_block
@@ -79,13 +80,13 @@ class Program:
 
     def __init__(self, case: Case, keep: Sequence[str] | None = None) -> None:
         self.case = case
-        self._bound = ready(case)
-        self._keep = kept(keep, self._bound)
-        self._shape = Shape.of(case, self._bound)
-        self._leaves: dict[Any, list[Any]] = {}
-        self._tree = jax.tree.structure(self._bound.numbers)
+        self.bound = ready(case)
+        self._keep = kept(keep, self.bound)
+        self._shape = Shape.of(case, self.bound)
+        self._hosted: dict[Any, list[Any]] = {}
+        self.tree = jax.tree.structure(self.bound.numbers)
         numbers = case.numbers()
-        fixed = fixed_numbers(case, self._bound)
+        fixed = fixed_numbers(case, self.bound)
         movable = [path for path in numbers if path not in fixed]
         read = self._read(movable)
         fixed |= {path: unread(path) for path in movable if path not in read}
@@ -142,7 +143,7 @@ class Program:
         dtype = _type_of(experience["activity"])
         vector = self._vector(p, dtype)
         found = self._settled(
-            vector, self._host(dtype), dict(experience), paths=tuple(p), dtype=dtype
+            vector, self.host(dtype), dict(experience), paths=tuple(p), dtype=dtype
         )
         return _as_given(found, (vector, *experience.values()))
 
@@ -168,10 +169,10 @@ class Program:
             For a path that is no parameter, or a term that needs the cost of each person where
             nothing draws it.
         """
-        refuse_persons(self._bound)
+        refuse_persons(self.bound)
         dtype = _type_of(*p.values()) if p else _type_of(np.float64(0))
         vector = self._vector(p, dtype)
-        found = self._simulated(vector, self._host(dtype), stream, paths=tuple(p), dtype=dtype)
+        found = self._simulated(vector, self.host(dtype), stream, paths=tuple(p), dtype=dtype)
         return _as_given(found, (vector,))
 
     def stream(
@@ -190,7 +191,7 @@ class Program:
             As in `riskshare.simulate`. Outcomes of all samples are held at once.
         """
         sampling = sampling_of(samples, seed, sampler, replicates)
-        bits = Bits(self._bound, sampling)
+        bits = Bits(self.bound, sampling)
         source = bits.source
         if isinstance(source, SobolPoints):
             # fewer points than a block holds need not be worked out: they are its first ones
@@ -205,12 +206,12 @@ class Program:
         self, vector: Any, leaves: Any, given: Any, *, paths: tuple[str, ...], dtype: Any
     ) -> dict[str, Any]:
         note_trace("program_settle")
-        moved = self._at(vector, leaves, paths, dtype)
-        experience = experience_of(self._shape, self._bound, moved, given, dtype)
+        moved = self.leaves(vector, leaves, paths, dtype)
+        experience = experience_of(self._shape, self.bound, moved, given, dtype)
         settled = jnp.ones(len(self.years), bool)
         # as it stands, to be compiled as a part of whatever program calls it
         outputs, _ = unwrap(settle_block)(
-            self._bound.structure,
+            self.bound.structure,
             moved,
             experience,
             None,
@@ -219,16 +220,16 @@ class Program:
             keep=self._keep,
             unrolled=True,
         )
-        return outcomes_of(self._bound, outputs)
+        return outcomes_of(self.bound, outputs)
 
     def _simulate(
         self, vector: Any, leaves: Any, stream: Stream, *, paths: tuple[str, ...], dtype: Any
     ) -> dict[str, Any]:
         note_trace("program_simulate")
-        moved = self._at(vector, leaves, paths, dtype)
+        moved = self.leaves(vector, leaves, paths, dtype)
         source = SobolPoints if stream.sampler == "sobol" else PseudoKeys
         outputs = unwrap(sample_blocks)(
-            self._bound.structure,
+            self.bound.structure,
             moved,
             source(stream.shared),
             stream.blocks,
@@ -237,14 +238,21 @@ class Program:
             unrolled=True,
         )
         together = jax.tree.map(lambda part: _in_a_row(part, stream.samples), outputs)
-        return outcomes_of(self._bound, together)
+        return outcomes_of(self.bound, together)
 
-    def _at(self, vector: Any, leaves: Any, paths: tuple[str, ...], dtype: Any) -> Any:
+    def leaves(self, vector: Any, leaves: Any, paths: tuple[str, ...], dtype: Any) -> Any:
         """Return the leaves at the numbers given."""
         reader = Reader({path: i for i, path in enumerate(paths)}, vector, dtype)
-        numbers = jax.tree.unflatten(self._tree, leaves)
-        moved = leaves_at(reader, self.case, self._bound, numbers) if paths else numbers
+        numbers = jax.tree.unflatten(self.tree, leaves)
+        moved = leaves_at(reader, self.case, self.bound, numbers) if paths else numbers
         return jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), moved, numbers)
+
+    def at(self, p: Mapping[str, float]) -> Bound:
+        """Return the bound case with numbers in place, which need not be those of a valid case."""
+        with jax.enable_x64(True):
+            vector = self._vector(p, np.float64)
+            leaves = self.leaves(vector, self.host(np.float64), tuple(p), np.float64)
+        return dataclasses.replace(self.bound, numbers=jax.tree.map(np.asarray, leaves))
 
     def _read(self, paths: list[str]) -> set[str]:
         """Return the numbers that leaves are made from."""
@@ -252,18 +260,22 @@ class Program:
 
         def trace(vector: Any, numbers: Any) -> Any:
             reader.vector = vector
-            return leaves_at(reader, self.case, self._bound, numbers)
+            return leaves_at(reader, self.case, self.bound, numbers)
 
-        numbers = cast(self._bound.numbers, np.float32)
+        numbers = cast(self.bound.numbers, np.float32)
         vector = np.zeros(max(len(paths), 1), np.float32)
         jax.eval_shape(trace, vector, numbers)
         return reader.read
 
-    def _vector(self, p: Mapping[str, Any], dtype: Any) -> Any:
-        """Return the numbers given, one after the other."""
-        for path in p:
+    def check(self, paths: Iterable[str]) -> None:
+        """Refuse paths that are no parameters, each with the reason."""
+        for path in paths:
             if path not in self.parameters:
                 raise ArgumentError(self._no_parameter(path))
+
+    def _vector(self, p: Mapping[str, Any], dtype: Any) -> Any:
+        """Return the numbers given, one after the other."""
+        self.check(p)
         values = list(p.values())
         if any(isinstance(value, jax.Array) for value in values):
             return jnp.stack([jnp.asarray(value, dtype).reshape(()) for value in values])
@@ -279,13 +291,13 @@ class Program:
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         return f"no parameter of the program has the path {path!r}{hint}"
 
-    def _host(self, dtype: Any) -> list[Any]:
+    def host(self, dtype: Any) -> list[Any]:
         """Return the leaves of the case on the device in a type, put there once."""
-        if dtype not in self._leaves:
+        if dtype not in self._hosted:
             with jax.ensure_compile_time_eval():
-                host = jax.tree.leaves(cast(self._bound.numbers, dtype))
-                self._leaves[dtype] = [jnp.asarray(leaf) for leaf in host]
-        return self._leaves[dtype]
+                host = jax.tree.leaves(cast(self.bound.numbers, dtype))
+                self._hosted[dtype] = [jnp.asarray(leaf) for leaf in host]
+        return self._hosted[dtype]
 
 
 def compile(case: Case, *, keep: Sequence[str] | None = None) -> Program:

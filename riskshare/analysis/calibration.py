@@ -1,0 +1,349 @@
+"""Calibration: numbers of the contracts and the plan at which stated results hold."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from riskshare.analysis.evaluation import Evaluation
+from riskshare.analysis.search import Problem, Search, searched
+from riskshare.analysis.statements import Statement, statement_of
+from riskshare.analysis.streaming import whole_blocks
+from riskshare.case import Case
+from riskshare.contract.sharing import Pool
+from riskshare.errors import ArgumentError
+from riskshare.outcomes import attributes
+from riskshare.parameters import Parameter, split_path
+from riskshare.run.devices import threads
+from riskshare.run.gradients import gradients_of, program_of
+from riskshare.run.program import Program
+from riskshare.run.sampling import REPLICATES, sampling_of
+from riskshare.run.simulate import refuse_persons
+from riskshare.statistics import Floats
+
+Status = Literal["converged", "infeasible", "not-converged"]
+Limits = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration came to.
+
+    Attributes
+    ----------
+    status
+        ``converged``; ``infeasible``: no numbers within the bounds make all statements hold, and
+        ``relaxation`` says by how little they would have to give; ``not-converged``: with the
+        reason in ``message``.
+    message
+        The status in a sentence.
+    case
+        The case at the calibrated numbers; None unless converged.
+    table
+        On (path): ``start``, ``number`` (where the search ended), ``number_error`` (what the Monte
+        Carlo errors of the statements leave open), ``lower``, ``upper``, ``at_bound``. On
+        (statement): ``value``, ``value_error``, ``at_least``, ``at_most``, ``binding``,
+        ``shadow_price`` (what the objective gains for each unit that a binding statement gives
+        way; NaN where nothing is minimised), ``relaxation``.
+    """
+
+    status: Status
+    message: str
+    case: Case | None
+    table: xr.Dataset
+
+
+def calibrate(
+    case: Case,
+    *,
+    free: Mapping[str, tuple[float, float]] | Sequence[str],
+    targets: Mapping[str, float] | None = None,
+    constraints: Mapping[str, Limits] | None = None,
+    minimise: str | None = None,
+    samples: int = 65_536,
+    seed: int = 1,
+    sampler: str = "sobol",
+    replicates: int = REPLICATES,
+    iterations: int = 100,
+    workers: int | None = None,
+) -> Calibration:
+    """Find numbers at which stated results hold.
+
+    Statements name statistics of a position, a partner and where needed a year and a level, as
+    ``position_mean[acute]``, ``position_quantile[system,all,0.05]``,
+    ``position_probability_of_deficit[acute,2018/19]``. Of the numbers at which all hold, those
+    nearest to the case's own are taken, in units of their bounds, or those at which a statistic or
+    a number is least. Shares that must sum to one do so throughout.
+
+    The search is scipy's SLSQP under the exact gradients of `riskshare.sensitivities`, on the same
+    random numbers throughout.
+
+    Parameters
+    ----------
+    case
+        The case; its numbers are where the search starts.
+    free
+        Bounds by path; or paths, whose bounds are those of the field.
+    targets
+        What statistics are to be.
+    constraints
+        Least and most of statistics; None for no limit.
+    minimise
+        A statistic, or the path of a free number; with a minus in front it is made as large as can
+        be. Unless given, the least change of the numbers.
+    samples, seed, sampler, replicates, workers
+        As in `riskshare.estimate`.
+    iterations
+        Of the search at most.
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    ArgumentError
+        Before the search: for a path that does not exist, cannot move or moves none of the
+        statements; a start outside its bounds; a share that is free alone; statements that
+        contradict each other; a statistic that the samples cannot resolve.
+
+    Examples
+    --------
+    >>> import riskshare as rs
+    >>> found = rs.calibrate(
+    ...     rs.load_case("msk-toy"),
+    ...     free={"msk.funding.amount": (10e6, 25e6)},
+    ...     targets={"position_quantile[commissioner,0.2]": 0},
+    ... )
+    >>> found.status
+    'converged'
+    """
+    program = program_of(case)
+    refuse_persons(program.bound)
+    sampling = whole_blocks(sampling_of(samples, seed, sampler, replicates))
+    names, limits = _limits(targets or {}, constraints or {})
+    objective, sign = _objective(minimise)
+    stated = [*names]
+    if objective is not None and objective not in free and objective not in stated:
+        stated.append(objective)
+    if not names:
+        raise ArgumentError("targets and constraints name no statistic; state at least one")
+    statements = [statement_of(case, name, sampling.samples) for name in stated]
+    bounds = _bounds(program, free)
+    paths = tuple(bounds)
+    evaluation = Evaluation(
+        gradients_of(case, paths, np.float32), statements, sampling, threads(workers)
+    )
+    start = np.array([program.parameters[path] for path in paths])
+    weights = np.zeros(len(paths))
+    if objective in paths:
+        weights[paths.index(objective)] = sign
+    problem = Problem(
+        evaluation,
+        start,
+        np.array([bounds[path] for path in paths]).T,
+        _scored(statements, np.array(limits + [(-np.inf, np.inf)] * (len(stated) - len(names))).T),
+        _sums(case, paths),
+        weights if objective in paths else None,
+        (stated.index(objective), sign) if objective in stated else None,
+    )
+    _refuse_without_effect(problem, paths, stated)
+    found = searched(problem, iterations)
+    return _calibration(case, program, paths, statements, problem, found, samples, sampling)
+
+
+def _limits(
+    targets: Mapping[str, float], constraints: Mapping[str, Limits]
+) -> tuple[list[str], list[tuple[float, float]]]:
+    """Return statements and their limits; refuse those that contradict each other."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, value in targets.items():
+        number = _number(f"targets: {name}", value)
+        found[name] = (number, number)
+    for name, given in constraints.items():
+        if not isinstance(given, tuple | list) or len(given) != 2:
+            raise ArgumentError(
+                f"constraints: {name} is {given!r}; accepted: a pair of least and most, None for "
+                "no limit"
+            )
+        low, high = given
+        least = -np.inf if low is None else _number(f"constraints: {name}", low)
+        most = np.inf if high is None else _number(f"constraints: {name}", high)
+        before = found.get(name, (-np.inf, np.inf))
+        both = max(least, before[0]), min(most, before[1])
+        if both[0] > both[1]:
+            raise ArgumentError(
+                f"{name}: at least {both[0]:,g} and at most {both[1]:,g} contradict each other"
+            )
+        found[name] = both
+    return list(found), list(found.values())
+
+
+def _scored(statements: Sequence[Statement], limits: Floats) -> Floats:
+    """Return limits with those of chances as scores, as the search takes them.
+
+    Raises
+    ------
+    ArgumentError
+        For a chance that is none, or too rare or too sure to be told from none.
+    """
+    from scipy.special import ndtri
+
+    found = limits.copy()
+    for row, statement in enumerate(statements):
+        if statement.statistic != "probability_of_deficit":
+            continue
+        for limit in limits[:, row]:
+            if np.isfinite(limit) and not 0 < limit < 1:
+                raise ArgumentError(
+                    f"{statement.name} is {limit:g}; accepted: a chance above 0 and below 1"
+                )
+        found[:, row] = ndtri(np.clip(limits[:, row], 0, 1))
+    return found
+
+
+def _number(what: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ArgumentError(f"{what} is {value!r}; accepted: a finite number")
+    return number
+
+
+def _objective(minimise: str | None) -> tuple[str | None, float]:
+    if minimise is None:
+        return None, 1.0
+    name = minimise.strip()
+    return (name[1:].strip(), -1.0) if name.startswith("-") else (name, 1.0)
+
+
+def _bounds(
+    program: Program, free: Mapping[str, tuple[float, float]] | Sequence[str]
+) -> dict[str, tuple[float, float]]:
+    """Return the bounds of free numbers.
+
+    Raises
+    ------
+    ArgumentError
+        For paths that are no parameters of the program, and bounds that do not hold the start.
+    """
+    if isinstance(free, str) or not len(free):
+        raise ArgumentError(f"free is {free!r}; accepted: paths with their bounds, at least one")
+    declared = {path: parameter for path, _, parameter in program.case.declared_numbers()}
+    program.check(free)
+    found = {}
+    for path in free:
+        own = declared[path]
+        given = free[path] if isinstance(free, Mapping) else _declared(path, own)
+        low, high = (_number(f"free: {path}", end) for end in given)
+        least = -np.inf if own.lower is None else own.lower
+        most = np.inf if own.upper is None else own.upper
+        if not low < high or low < least or high > most:
+            raise ArgumentError(
+                f"free: {path} has the bounds {low:,g} to {high:,g}; accepted: the lower first, "
+                f"within {least:,g} and {most:,g}"
+            )
+        start = program.parameters[path]
+        if not low <= start <= high:
+            raise ArgumentError(
+                f"free: {path} stands at {start:,g} in the case, outside its bounds {low:,g} to "
+                f"{high:,g}; widen them, or start elsewhere: "
+                f"case.with_numbers({{{path!r}: {(low + high) / 2:g}}})"
+            )
+        found[path] = (low, high)
+    return found
+
+
+def _declared(path: str, parameter: Parameter) -> tuple[float, float]:
+    if parameter.lower is None or parameter.upper is None:
+        raise ArgumentError(
+            f"free: {path} has no bounds of its own; give them: {{{path!r}: (0, 1)}}"
+        )
+    return parameter.lower, parameter.upper
+
+
+def _sums(case: Case, paths: Sequence[str]) -> list[tuple[list[int], float]]:
+    """Return groups of free numbers that must keep their sum, and that sum."""
+    whole: dict[str, list[str]] = {}
+    shares = {
+        f"{contract.name}.{term.label}.{name}"
+        for contract in case.contracts
+        for term in contract.terms
+        for name in ("share", "loss_share")
+        if isinstance(term, Pool) and term.key == "fixed" and term.taker is None
+    }
+    for path, _, parameter in case.declared_numbers():
+        if parameter.sums_to_one or split_path(path)[0] in shares:
+            whole.setdefault(split_path(path)[0], []).append(path)
+    numbers, found = case.numbers(), []
+    for head, members in whole.items():
+        own = [path for path in members if path in paths]
+        total = sum(numbers[path] for path in members)
+        if not own or abs(total - 1) > 1e-6:
+            continue
+        if len(own) == 1:
+            others = ", ".join(path for path in members if path != own[0])
+            raise ArgumentError(
+                f"free: {own[0]} cannot move alone, for the shares of {head} sum to one; free "
+                f"another of them too: {others}"
+            )
+        found.append(([paths.index(path) for path in own], sum(numbers[path] for path in own)))
+    return found
+
+
+def _refuse_without_effect(problem: Problem, paths: Sequence[str], stated: Sequence[str]) -> None:
+    first = problem.at(np.zeros(len(paths)))
+    moved = np.abs(first.jacobian).max(0, initial=0.0)
+    for members, _ in problem.sums:  # one share makes room for another
+        moved[members] = moved[members].max()
+    for place, path in enumerate(paths):
+        priced = problem.linear is not None and problem.linear[place]
+        if not moved[place] > 1e-9 and not priced:
+            raise ArgumentError(
+                f"free: {path} moves none of {', '.join(stated)}; leave it out, or state a result "
+                "that it moves"
+            )
+
+
+def _calibration(
+    case: Case,
+    program: Program,
+    paths: tuple[str, ...],
+    statements: Sequence[Statement],
+    problem: Problem,
+    found: Search,
+    asked: int,
+    sampling: Any,
+) -> Calibration:
+    numbers = problem.numbers(found.place)
+    low, high = problem.plain(problem.limits)[0]
+    variables: dict[str, Any] = {
+        "start": ("path", problem.start),
+        "number": ("path", numbers),
+        "number_error": ("path", found.number_error),
+        "lower": ("path", problem.bounds[0]),
+        "upper": ("path", problem.bounds[1]),
+        "at_bound": ("path", found.at_bound),
+        "value": ("statement", found.values),
+        "value_error": ("statement", found.value_error),
+        "at_least": ("statement", low),
+        "at_most": ("statement", high),
+        "binding": ("statement", found.binding),
+        "shadow_price": ("statement", found.price),
+        "relaxation": ("statement", found.relaxation),
+    }
+    coordinates = {"path": list(paths), "statement": [s.name for s in statements]}
+    attrs = attributes(case, "float32") | sampling.attributes(asked)
+    attrs |= {"status": found.status, "evaluations": problem.evaluation.calls}
+    table = xr.Dataset(variables, coordinates, attrs)
+    solved = None
+    if found.status == "converged":
+        solved = dataclasses.replace(
+            case.with_numbers(dict(zip(paths, map(float, numbers), strict=True)))
+        )
+    return Calibration(found.status, found.message, solved, table)

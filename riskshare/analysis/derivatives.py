@@ -1,0 +1,132 @@
+"""From sums over samples to derivatives of statistics, each with its standard error.
+
+What a statistic's derivative is a sum of stands in `riskshare.program.functionals`. Errors are
+between the independent parts of a run, from the influence of a sample on each derivative, which
+includes what it does to mean, spread and quantile.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+
+import numpy as np
+
+from riskshare.program.functionals import Functionals
+from riskshare.statistics import Estimate, Floats
+
+ATOM_SHARE = 1e-3
+"""Share of samples at a value from which it is an atom."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums over the samples of each independent part: the part first."""
+
+    functionals: Functionals
+    samples: Floats
+    """(part)"""
+    by: Mapping[str, Floats]
+    """``derivatives`` (part, weight, series, path), ``weights`` (part, weight, series); ``gap``,
+    ``squares``, ``met`` (part, series); ``under``, ``bend`` (part, series, level)."""
+
+    def mean(self) -> Estimate:
+        """Return derivatives of means: (series, path)."""
+        found = self._derivatives("mean")
+        return self._estimate(found.sum(0) / self._all, found)
+
+    def standard_deviation(self) -> Estimate:
+        """Return cov(x, dx) / s."""
+        scale = np.asarray(self.functionals.spread, np.float64)[:, None]
+        centre, spread = self._centre[:, None], self._spread[:, None]
+        moved = self._derivatives("mean")
+        drift = moved.sum(0) / self._all
+        products = scale * self._derivatives("spread") - centre * moved
+        covariance = products.sum(0) / self._all
+        found = covariance / spread
+        gap, squares = self.by["gap"][:, :, None], self.by["squares"][:, :, None]
+        each = self.samples[:, None, None]
+        own = squares - 2 * centre * gap + each * (centre**2 - spread**2)
+        influence = (products - drift * (gap - each * centre)) / spread
+        influence = influence - found * own / (2 * spread**2)
+        return self._estimate(found, influence - influence.sum(0) * each / self._all)
+
+    def quantile(self, level: int, of: float) -> Estimate:
+        """Return E[dx | x = q]: about the quantile, or at it where it is an atom.
+
+        The place looked at is a pilot's; from there it is as far to the quantile of this run as
+        samples below it are too few, and the error counts how far that is known.
+        """
+        near, at = (self._weights(name, level) for name in ("near", "at"))
+        atom = at.sum(0) > ATOM_SHARE * self._all
+        weights = np.where(atom, at, near)[:, :, None]
+        products = np.where(
+            atom[:, None], self._derivatives("at", level), self._derivatives("near", level)
+        )
+        whole = weights.sum(0)
+        found = products.sum(0) / whole
+        influence = (products - found * weights) * self._all / whole
+        slope = np.where(atom[:, None], 0.0, self._slope(level, found))
+        density = np.maximum(near.sum(0)[:, None] / self._all, 1e-30)
+        under = self.by["under"][:, :, level, None] - self.samples[:, None, None] * of
+        found = found - slope * under.sum(0) / self._all / density
+        return self._estimate(found, influence - slope * under / density)
+
+    def _slope(self, level: int, found: Floats) -> Floats:
+        """Return how fast E[dx | x] rises with x at a quantile, from a line about it."""
+        bend = np.maximum(self.by["bend"].sum(0)[:, level, None], 1e-30)
+        width = np.asarray(self.functionals.width, np.float64)[:, level, None]
+        tilted = self._derivatives("tilt", level).sum(0)
+        return np.asarray(
+            (tilted - found * self._weights("tilt", level).sum(0)[:, None]) / (width * bend)
+        )
+
+    def tail_value_at_risk(self, level: int, tail: float) -> Estimate:
+        """Return -E[dx | tail], the tail being that share of the worst (Hong and Liu 2009).
+
+        Derivatives below the quantile, and at it as many of them as the tail lacks.
+        """
+        edge = self.quantile(level, tail).value
+        weights = self._weights("below", level)[:, :, None]
+        products = self._derivatives("below", level)
+        share = weights.sum(0) / self._all
+        found = -(products.sum(0) / self._all + (tail - share) * edge) / tail
+        return self._estimate(found, -(products - edge * weights) / tail)
+
+    def probability_of_deficit(self) -> Estimate:
+        """Return -f(t) E[dx - dt | x = t]; NaN where the target is an atom."""
+        found = self._derivatives("deficit")
+        atom = self.by["met"].sum(0) > ATOM_SHARE * self._all
+        value = np.where(atom[:, None], np.nan, found.sum(0) / self._all)
+        return self._estimate(value, found)
+
+    @property
+    def _all(self) -> float:
+        return float(self.samples.sum())
+
+    @cached_property
+    def _centre(self) -> Floats:
+        """Mean less the mean that gaps are about."""
+        return np.asarray(self.by["gap"].sum(0) / self._all)
+
+    @cached_property
+    def _spread(self) -> Floats:
+        squares = self.by["squares"].sum(0) / self._all - self._centre**2
+        floor = np.asarray(self.functionals.spread, np.float64) * 1e-3
+        return np.where(squares > floor**2, np.sqrt(np.maximum(squares, 0)), np.nan)
+
+    def _place(self, name: str, level: int) -> int:
+        return self.functionals.kinds.index((name, level))
+
+    def _derivatives(self, name: str, level: int = -1) -> Floats:
+        return self.by["derivatives"][:, self._place(name, level)]
+
+    def _weights(self, name: str, level: int) -> Floats:
+        return self.by["weights"][:, self._place(name, level)]
+
+    def _estimate(self, value: Floats, influence: Floats) -> Estimate:
+        """Return an estimate from the sums of its influence in each part."""
+        parts = len(self.samples)
+        gaps = influence - self.samples[:, None, None] * (influence.sum(0) / self._all)
+        error = sqrt(parts / (parts - 1)) * np.sqrt(np.square(gaps).sum(0)) / self._all
+        return Estimate(value, np.where(np.isnan(value), np.nan, error))

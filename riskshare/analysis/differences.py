@@ -1,0 +1,151 @@
+"""Derivatives by central differences: two runs with the same random numbers at moved numbers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from riskshare.analysis.results import Results
+from riskshare.bind import Bound
+from riskshare.errors import CaseError
+from riskshare.run.chunks import run_chunks
+from riskshare.run.program import Program
+from riskshare.run.sampling import Sampling
+from riskshare.run.tables import ready
+from riskshare.statistics import Estimate, Floats, Replicates, quantile_slopes, ranks
+
+RELATIVE = 0.02
+"""Half of what a number is moved over, as a share of it; of `OF_NOTHING` where it is 0."""
+
+OF_NOTHING = 0.1
+
+FAR = 0.2
+"""How far means may move in all, in standard deviations."""
+
+MOST = 65_536
+"""Samples at most."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Samples of each series with a number moved down and up, and by how much in all."""
+
+    down: Floats
+    up: Floats
+    apart: float
+    replicates: Replicates
+    targets: tuple[Floats, Floats]
+
+    def mean(self) -> Estimate:
+        """Return derivatives of means."""
+        return self._rows(lambda x, _: (x.mean(), x))
+
+    def standard_deviation(self) -> Estimate:
+        """Return derivatives of standard deviations; NaN of a series that never varies."""
+
+        def of(x: Floats, _: float) -> tuple[float, Floats]:
+            gap = x - x.mean()
+            spread = np.sqrt((gap * gap).mean())
+            if spread <= 1e-6 * np.abs(x).max():
+                return np.nan, gap
+            return spread, gap * gap / (2 * spread)
+
+        return self._rows(of)
+
+    def probability_of_deficit(self) -> Estimate:
+        """Return derivatives of the chance of a position below target."""
+        return self._rows(lambda x, target: ((x < target).mean(), x < target))
+
+    def quantile(self, level: float) -> Estimate:
+        """Return derivatives of a quantile."""
+
+        def of(x: Floats, _: float) -> tuple[float, Floats]:
+            ordered, at = np.sort(x), np.array([level])
+            quantile = ordered[ranks(len(x), at)][0]
+            slope = quantile_slopes(x, ordered, at, self.replicates)[0]
+            return quantile, -slope * (x < quantile)
+
+        return self._rows(of)
+
+    def tail_value_at_risk(self, tail: float) -> Estimate:
+        """Return derivatives of the mean loss in the worst outcomes of that share."""
+
+        def of(x: Floats, _: float) -> tuple[float, Floats]:
+            quantile = np.quantile(x, tail, method="inverted_cdf")
+            short = np.minimum(x - quantile, 0) / tail
+            return -(quantile + short.mean()), -short
+
+        return self._rows(of)
+
+    def _rows(self, statistic: Any) -> Estimate:
+        found = []
+        for row, (down, up) in enumerate(zip(self.down, self.up, strict=True)):
+            low, below = statistic(down, self.targets[0][row])
+            high, above = statistic(up, self.targets[1][row])
+            influence = np.asarray(above, np.float64) - below
+            found.append(((high - low) / self.apart, self.replicates.error(influence) / self.apart))
+        value, error = np.array(found).T
+        return Estimate(value, np.where(np.isnan(value), np.nan, error))
+
+
+class Differences:
+    """Runs a case with one number moved at a time."""
+
+    def __init__(
+        self, program: Program, results: Results, sampling: Sampling, dtype: Any, workers: int
+    ) -> None:
+        self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
+        self.sampling = sampling
+        labels = sampling.replicate()
+        self.replicates = Replicates() if labels is None else Replicates.labelled(labels)
+
+    def pair(self, path: str) -> Pair | None:
+        """Return what a number moves, None where it cannot move by itself."""
+        value = self.program.case.number(path)
+        step = RELATIVE * (abs(value) or OF_NOTHING)
+        found = self._pair(path, value, step)
+        if found is None:
+            return None
+        moved = np.abs(found.up.mean(1) - found.down.mean(1))
+        reach = np.max(moved / np.maximum(found.down.std(1), 1e-9 + 1e-3 * moved), initial=0.0)
+        # a difference over much of the distribution is none of its derivatives
+        return found if reach <= FAR else self._pair(path, value, step * FAR / reach)
+
+    def _pair(self, path: str, value: float, step: float) -> Pair | None:
+        ends: list[tuple[float, Bound]] = []
+        for at in (value - step, value + step):
+            end = self._at(path, at)
+            # where only one side is allowed, the difference is to the number itself
+            ends.append((value, self.program.bound) if end is None else (at, end))
+        (low, first), (high, second) = ends
+        if low == high:
+            return None
+        return Pair(
+            self._positions(first),
+            self._positions(second),
+            high - low,
+            self.replicates,
+            (self._targets(first), self._targets(second)),
+        )
+
+    def _at(self, path: str, value: float) -> Bound | None:
+        """Return the case bound at another number; None where it is refused, or another program.
+
+        A number that brings something in that was not there has no other side to differ from.
+        """
+        if path in self.program.parameters:
+            # a program takes what a case would refuse, such as one share of several alone
+            return self.program.at({path: value})
+        try:
+            bound = ready(self.program.case.with_numbers({path: value}))
+        except CaseError:
+            return None
+        return bound if bound.structure == self.program.bound.structure else None
+
+    def _positions(self, bound: Bound) -> Floats:
+        arrays = run_chunks(bound, self.sampling, ("position",), self.dtype, self.workers, None)
+        return self.results.sums(arrays["position"])
+
+    def _targets(self, bound: Bound) -> Floats:
+        rows = np.asarray(bound.numbers.yearly.target)[:, :, 0]
+        return np.asarray(self.results.weights @ rows.ravel())

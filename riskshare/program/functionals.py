@@ -1,0 +1,120 @@
+"""Statistics as functionals of a distribution: what a sample counts for in their derivatives.
+
+The derivative of a statistic s of positions x(theta) is a weighted sum over samples of theirs,
+``ds = sum_i w(x_i) dx_i``, with weights that follow from where x_i lies (Hong 2009; Hong and Liu
+2009; Glasserman 1991):
+
+    mean                    w = 1 / n
+    standard deviation      w = (x - m) / (n s)
+    quantile q              w = K(x - q) / sum K(x - q), that is E[dx | x = q]
+    its slope along q       w = u phi(u), for where q itself is not known
+    tail below q            w = 1(x < q), summed apart from those at q
+    chance below t          w = -K(x - t) / n, and +K for what moves t
+
+K is a normal kernel of the fourth order (`riskshare.contract.primitives.kernel`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from riskshare.contract.primitives import kernel
+
+KINDS = ("mean", "spread", "near", "tilt", "below", "at", "deficit")
+"""Weights that there are; those of a quantile and a tail have a level."""
+
+Kind = tuple[str, int]
+"""One of `KINDS`, and the place of its level where it has one."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Functionals:
+    """Which weights are wanted of which series, and where its distribution is looked at."""
+
+    weights: Any
+    """(series, row): series are sums of positions, rows of all years together."""
+    mean: Any
+    """(series)"""
+    spread: Any
+    """(series): standard deviation, above 0."""
+    quantile: Any
+    """(series, level)"""
+    width: Any
+    """(series, level): h of the kernel about a quantile."""
+    limit_width: Any
+    """(series): h of the kernel about the limit of a deficit."""
+    kinds: tuple[Kind, ...] = field(metadata={"static": True})
+    """The weights wanted of every series."""
+
+
+def series_of(functionals: Functionals, position: Array, target: Array) -> tuple[Array, Array]:
+    """Return series and their targets: (series, sample) and (series)."""
+    rows = position.reshape(-1, position.shape[-1])
+    limits = jnp.broadcast_to(target, (*position.shape[:-1], 1)).reshape(-1, 1)
+    weights = functionals.weights
+    values = jnp.matmul(weights, rows, precision="highest")
+    limit = jnp.matmul(weights, limits, precision="highest")
+    return values, limit[:, 0]
+
+
+def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Array, Array]:
+    """Return what each sample counts for, (kind, series, sample), and what a limit does."""
+    gap = values - jnp.asarray(functionals.mean)[:, None]
+    size = jnp.asarray(functionals.spread)[:, None]
+    rows: list[Array] = []
+    limits: list[Array] = []
+    for name, place in functionals.kinds:
+        moved = jnp.zeros_like(limit)
+        if name == "mean":
+            row = jnp.ones_like(values)
+        elif name == "spread":
+            row = gap / size
+        elif name == "deficit":
+            row = -kernel(values - limit[:, None], jnp.asarray(functionals.limit_width)[:, None])
+            moved = -row.sum(-1)
+        else:
+            away = values - jnp.asarray(functionals.quantile)[:, place, None]
+            width = jnp.asarray(functionals.width)[:, place, None]
+            if name == "near":
+                row = kernel(away, width)
+            elif name == "tilt":
+                row = away / width * jnp.exp(-((away / width) ** 2) / 2)
+            else:
+                row = _side(name, away, size)
+        rows.append(row)
+        limits.append(moved)
+    return jnp.stack(rows), jnp.stack(limits)
+
+
+ATOM = 1e-5
+"""How near to a quantile, in standard deviations, samples lie that are taken to be at it: wider
+than float32 rounds, far narrower than samples of a smooth distribution lie apart in number."""
+
+
+def _side(name: str, away: Array, size: Array) -> Array:
+    below = away < -ATOM * size
+    if name == "below":
+        return below.astype(away.dtype)
+    return (~below & (away <= ATOM * size)).astype(away.dtype)
+
+
+def summed(
+    functionals: Functionals, values: Array, limit: Array, weights: Array
+) -> dict[str, Array]:
+    """Return sums over the samples of a block that derivatives and their errors need."""
+    gap = values - jnp.asarray(functionals.mean)[:, None]
+    met = jnp.abs(values - limit[:, None]) <= ATOM * jnp.asarray(functionals.spread)[:, None]
+    away = values[:, None, :] - jnp.asarray(functionals.quantile)[:, :, None]
+    squares = (away / jnp.asarray(functionals.width)[:, :, None]) ** 2
+    return {
+        "under": (away < 0).sum(-1, dtype=values.dtype),
+        "bend": (squares * jnp.exp(-squares / 2)).sum(-1),
+        "weights": weights.sum(-1),
+        "gap": gap.sum(-1),
+        "squares": (gap * gap).sum(-1),
+        "met": met.sum(-1, dtype=values.dtype),
+    }

@@ -1,0 +1,210 @@
+"""Derivatives of statistics: closed forms of normal positions, gates, and differences of runs."""
+
+import numpy as np
+import pytest
+import scipy.stats as st
+from builders import AMOUNT, BASE, PAYER, PROVIDER, RATE, SD, SPREAD, case, line, normal
+
+import riskshare as rs
+
+PATHS = ["c.funding.amount", "c.marginal-rate.rate", "drivers.demand.sd"]
+
+
+@pytest.fixture(scope="module", params=["sobol", "pseudo-random"])
+def found(request):
+    return rs.sensitivities(
+        normal(), paths=PATHS, partners=[PROVIDER], sampler=request.param, samples=262_144
+    ).isel(year=0, partner=0)
+
+
+def normal_derivatives(level):
+    """Derivatives by amount, rate and sd of each statistic of amount + rate x base x sd x Z."""
+    z, away = st.norm.ppf(level), AMOUNT / SPREAD
+    tail = st.norm.pdf(z) / (1 - level)
+    by_spread = np.array([0.0, BASE * SD, RATE * BASE])
+    by_amount = np.array([1.0, 0.0, 0.0])
+    chance = -st.norm.pdf(away) / SPREAD * by_amount
+    return {
+        "mean": by_amount,
+        "standard_deviation": by_spread,
+        "probability_of_deficit": chance + st.norm.pdf(away) * away / SPREAD * by_spread,
+        "quantile": by_amount + z * by_spread,
+        "tail_value_at_risk": -by_amount + tail * by_spread,
+    }
+
+
+@pytest.mark.parametrize("level", [0.05, 0.95])
+@pytest.mark.parametrize(
+    "statistic",
+    ["mean", "standard_deviation", "probability_of_deficit", "quantile", "tail_value_at_risk"],
+)
+def test_derivatives_are_those_of_a_normal(found, statistic, level):
+    name = f"position_{statistic}_derivative"
+    value, error = found[name], found[f"{name}_error"]
+    if "level" in value.dims:
+        value, error = value.sel(level=level), error.sel(level=level)
+    expected = normal_derivatives(level)[statistic]
+    # what a unit of each number is worth in money, or in chance
+    unit = np.array([1.0, BASE * SD, RATE * BASE])
+    if statistic == "probability_of_deficit":
+        unit = unit / SPREAD
+    # the kernel's bias at these levels, and rounding of positions
+    assert (np.abs(value - expected) < 4 * error + 0.003 * np.abs(expected) + 1e-5 * unit).all()
+    assert (error < 0.02 * unit).all()
+    assert (found.method == "pathwise").all()
+
+
+@pytest.mark.parametrize("sampler", ["sobol", "pseudo-random"])
+def test_errors_hold_the_truth_as_often_as_they_say(sampler):
+    """Of 40 runs, with errors between 16 parts: t with 15 degrees of freedom.
+
+    The kernel's bias, 0.2 % of the chance here, is ten times the error of a Sobol' run.
+    """
+    of, limit, held = normal(), st.t.ppf(0.975, 15), []
+    statistics = ["standard_deviation", "quantile", "tail_value_at_risk"]
+    statistics += ["probability_of_deficit"] if sampler == "pseudo-random" else []
+    for seed in range(40):
+        run = rs.sensitivities(
+            of,
+            paths=PATHS[1:2],
+            statistics=statistics,
+            partners=[PROVIDER],
+            seed=seed,
+            levels=[0.05],
+            sampler=sampler,
+        ).isel(year=0, partner=0, path=0, level=0)
+        for statistic in statistics:
+            name = f"position_{statistic}_derivative"
+            gap = abs(float(run[name]) - normal_derivatives(0.05)[statistic][1])
+            held.append(gap <= limit * float(run[f"{name}_error"]))
+    looks = len(held)
+    assert np.mean(held) > 0.95 - 4 * np.sqrt(0.95 * 0.05 / looks)
+
+
+def test_a_gate_is_counted_in_the_spread_and_said():
+    """A rate that takes over on the whole deviation: Var = 2 int D^2 r(D)^2, with a jump."""
+    first, second, edge = 0.3, 0.9, 0.05
+    glass = rs.BreakGlass(threshold=edge, rate=second, reading="whole-deviation")
+    of = normal(rate=first, break_glass=glass)
+    path = "c.marginal-rate.break_glass.threshold"
+    found = rs.sensitivities(of, paths=[path], partners=[PROVIDER], samples=262_144, levels=[0.05])
+    found = found.isel(year=0, partner=0, path=0)
+    z = edge / SD
+
+    def below(x):  # E[Z^2; |Z| < x]
+        return 2 * st.norm.cdf(x) - 1 - 2 * x * st.norm.pdf(x)
+
+    variance = (BASE * SD) ** 2 * (first**2 * below(z) + second**2 * (1 - below(z)))
+    by_edge = -2 * (second**2 - first**2) * (BASE * edge) ** 2 * st.norm.pdf(z) / SD
+    expected = by_edge / (2 * np.sqrt(variance))
+    error = float(found.position_standard_deviation_derivative_error)
+    got = float(found.position_standard_deviation_derivative)
+    assert abs(got - expected) < 4 * error + 0.005 * abs(expected)
+    assert error < 0.02 * abs(expected)
+    words = dict(zip(found.statistic.values, found.method.values, strict=True))
+    assert words["mean"] == words["standard_deviation"] == "smoothed"
+    assert words["quantile"] == words["tail_value_at_risk"] == "differences"
+
+
+def test_a_gate_leaves_numbers_that_do_not_reach_it_as_they_are():
+    glass = rs.BreakGlass(threshold=0.05, rate=0.9, reading="whole-deviation")
+    found = rs.sensitivities(normal(break_glass=glass), paths=["c.funding.amount"])
+    assert (found.method == "pathwise").all()
+
+
+def test_a_law_in_a_table_is_differenced():
+    """Gamma chance of mean 1 and coefficient of variation c: sd of the position rises with c."""
+    noise = rs.Noise(law="negative-binomial", overdispersion=0.01)
+    fixed = rs.CostBehaviour(variable=0.0, fixed=1.0, exit_basis="planned")
+    of = case([line(noise=noise, cost=fixed)], [rs.Block(), rs.MarginalRate(rate=RATE)])
+    path = "lines.spells.noise.overdispersion"
+    found = rs.sensitivities(of, paths=[path], partners=[PROVIDER], samples=262_144, levels=[0.05])
+    found = found.isel(year=0, partner=0, path=0)
+    # activity of mean m has variance m + a m^2; the position is rate x price x (activity - m)
+    mean = 10_000
+    spread = np.sqrt(mean + 0.01 * mean**2)
+    expected = RATE * 2000 * mean**2 / (2 * spread)
+    error = float(found.position_standard_deviation_derivative_error)
+    got = float(found.position_standard_deviation_derivative)
+    assert abs(got - expected) < 4 * error + 1e-3 * expected
+    assert error < 0.01 * expected
+    assert (found.method == "differences").all()
+
+
+def test_derivatives_agree_with_differences_of_the_toy():
+    """Every number of the contract, against two runs at numbers moved by a thousandth."""
+    of = rs.load_case("msk-toy")
+    found = rs.sensitivities(of, statistics=["mean", "standard_deviation", "tail_value_at_risk"])
+    compared = 0
+    for path in found.path.values:
+        value = of.number(path)
+        step = 1e-3 * max(abs(value), 0.1)
+        try:
+            ends = [of.with_numbers({path: value + sign * step}) for sign in (-1, 1)]
+        except rs.CaseError:
+            continue  # a share that may not move alone, or a number at its bound
+        runs = [rs.simulate(end, keep=("position",)) for end in ends]
+        low, high = (rs.summarise(run, levels=[0.95]).sel(year="all") for run in runs)
+        for statistic in ("mean", "standard_deviation", "tail_value_at_risk"):
+            name = f"position_{statistic}"
+            of_run = found.sel(path=path, year="all")
+            got, error = of_run[f"{name}_derivative"], of_run[f"{name}_derivative_error"]
+            difference = ((high[name] - low[name]) / (2 * step)).squeeze(drop=True)
+            if "level" in got.dims:
+                got, error = got.sel(level=0.95), error.sel(level=0.95)
+            scale = float(np.abs(difference).max())
+            # positions of 10 million are rounded to the nearest 1, which a difference divides
+            rounding = 0.1 / step + 1e-6 * float(np.abs(of_run.position_mean_derivative).max())
+            away = (np.abs(got - difference) - 4 * error).fillna(0.0)
+            assert (away <= 0.01 * scale + rounding).all(), (path, statistic)
+            compared += 1
+    assert compared >= 18
+
+
+def test_years_and_groups_add_up():
+    of = rs.load_case("mid-nottinghamshire-msk")
+    years = [*of.labels()["year"], "all"]
+    found = rs.sensitivities(
+        of, paths=["msk.marginal-rate.rate[inpatients]"], statistics=["mean"], years=years
+    ).position_mean_derivative
+    np.testing.assert_allclose(
+        found.sel(year=years[:-1]).sum("year"), found.sel(year="all"), rtol=1e-5, atol=1.0
+    )
+    inside = [p.name for p in of.partners if p.kind != "external"]
+    np.testing.assert_allclose(
+        found.sel(partner=inside).sum("partner"), found.sel(partner="system"), rtol=1e-5, atol=1.0
+    )
+
+
+def test_a_position_that_never_varies_has_no_spread_to_move():
+    of = case([line(cost=rs.CostBehaviour(variable=0.0, fixed=1.0))], [rs.Block()])
+    found = rs.sensitivities(of, paths=["lines.spells.price"], partners=[PAYER]).isel(
+        year=0, partner=0, path=0
+    )
+    assert float(found.position_mean_derivative) == pytest.approx(-10_000)
+    assert float(found.position_quantile_derivative.sel(level=0.05)) == pytest.approx(-10_000)
+    assert np.isnan(found.position_standard_deviation_derivative)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"paths": ["c.funding.amont"]}, "did you mean c.funding.amount"),
+        ({"paths": "everything"}, "'contracts', 'all', a list of paths"),
+        ({"statistics": ["median"]}, "found 'median'; accepted: a list of mean"),
+        ({"statistics": "mean"}, "accepted: a list of mean"),
+        ({"partners": ["provder"]}, "did you mean provider"),
+        ({"years": ["2030/31"]}, "found '2030/31'"),
+        ({"levels": [5]}, "accepted: between 0 and 1"),
+    ],
+)
+def test_what_is_not_there_is_refused(arguments, said):
+    with pytest.raises(rs.ArgumentError, match=said.replace("(", r"\(")):
+        rs.sensitivities(normal(), **arguments)
+
+
+def test_a_case_may_be_asked_at_other_numbers():
+    moved = normal().with_numbers({"c.marginal-rate.rate": 0.3})
+    found = rs.sensitivities(moved, paths=PATHS[2:], partners=[PROVIDER], levels=[0.05])
+    got = float(found.position_standard_deviation_derivative.squeeze())
+    assert got == pytest.approx(0.3 * BASE, rel=1e-3)
