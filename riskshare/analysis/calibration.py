@@ -297,16 +297,28 @@ def _sums(case: Case, paths: Sequence[str]) -> list[tuple[list[int], float]]:
 
 
 def _refuse_without_effect(problem: Problem, paths: Sequence[str], stated: Sequence[str]) -> None:
-    first = problem.at(np.zeros(len(paths)))
-    moved = np.abs(first.jacobian).max(0, initial=0.0)
+    """Refuse numbers that move nothing, and chances that nothing moves from where they stand."""
+    place = np.zeros(len(paths))
+    first = problem.at(place)
+    moved = np.array(first.reach)
     for members, _ in problem.sums:  # one share makes room for another
         moved[members] = moved[members].max()
-    for place, path in enumerate(paths):
-        priced = problem.linear is not None and problem.linear[place]
-        if not moved[place] > 1e-9 and not priced:
+    for at, path in enumerate(paths):
+        priced = problem.linear is not None and problem.linear[at]
+        if not moved[at] > 1e-9 and not priced:
             raise ArgumentError(
                 f"free: {path} moves none of {', '.join(stated)}; leave it out, or state a result "
                 "that it moves"
+            )
+    lacking = problem.gaps(place) > 0
+    for row, statement in enumerate(problem.statements):
+        if lacking[row] and not np.abs(first.jacobian[row]).max(initial=0.0) > 0:
+            value = float(problem.plain(first.values)[0][row])
+            raise ArgumentError(
+                f"{statement.name} is {value:g} in the case, from where no free number moves it; "
+                "start nearer, or state a quantile: a chance of a deficit of at most 0.05 is "
+                f"position_quantile[{statement.partner},{statement.year},0.05] of at least the "
+                "target"
             )
 
 

@@ -27,6 +27,10 @@ class Found:
     """(statement, path)"""
     influence: Floats
     """(statement, part): what each independent part of the run adds to each value's error."""
+    spread: Floats
+    """(statement): standard deviation of the position."""
+    reach: Floats
+    """(path): the most that a number moves any sum over samples of the positions by."""
 
 
 class Evaluation:
@@ -74,7 +78,9 @@ class Evaluation:
             strict=True,
         )
         slopes = [self._slope(s, sums, row) for s, row in zip(self.statements, rows, strict=True)]
-        return Found(np.array(values), np.array(slopes), np.array(influence))
+        reach = np.abs(sums.by["derivatives"].sum(0)).max((0, 1))
+        spread = np.asarray(sums.functionals.spread, np.float64)[rows]
+        return Found(np.array(values), np.array(slopes), np.array(influence), spread, reach)
 
     def _sums(self, results: Results, positions: Floats, numbers: dict[str, float]) -> Sums:
         functionals = looked_at(results, positions, self.levels, self._kinds())

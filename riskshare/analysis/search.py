@@ -59,11 +59,14 @@ class Problem:
 
     @property
     def scale(self) -> Floats:
-        """Unit of each statement: what a tenth of the bounds moves it by at the start, at least."""
+        """Unit of each statement: what a tenth of the bounds moves it by at the start.
+
+        A twentieth of a standard deviation at least, for what hardly moves there.
+        """
         if self._scale is None:
             first = self.at(np.zeros(len(self.start)))
             moved = np.abs(first.jacobian * self.width).max(1)
-            self._scale = np.maximum(0.1 * moved, 1e-9 * np.maximum(np.abs(first.values), 1.0))
+            self._scale = np.maximum(0.1 * moved, 0.05 * np.maximum(first.spread, 1e-6))
         return self._scale
 
     def numbers(self, place: Floats) -> Floats:
@@ -93,7 +96,13 @@ class Problem:
         score = np.where(chance, ndtri(np.where(chance, held, 0.5)), found.values)
         steep = np.sqrt(2 * np.pi) * np.exp(np.where(chance, score, 0.0) ** 2 / 2)
         each = np.where(chance, steep, 1.0)
-        return Found(score, found.jacobian * each[:, None], found.influence * each[:, None])
+        return Found(
+            score,
+            found.jacobian * each[:, None],
+            found.influence * each[:, None],
+            np.where(chance, 1.0, found.spread),
+            found.reach,
+        )
 
     def plain(self, values: Floats) -> tuple[Floats, Floats]:
         """Return scores as chances again, and how fast they rise with the scores."""
