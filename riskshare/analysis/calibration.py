@@ -333,7 +333,8 @@ def _calibration(
     sampling: Any,
 ) -> Calibration:
     numbers = problem.numbers(found.place)
-    low, high = problem.plain(problem.limits)[0]
+    scores = problem.limits
+    low, high = np.where(np.isinf(scores), scores, problem.plain(scores)[0])
     variables: dict[str, Any] = {
         "start": ("path", problem.start),
         "number": ("path", numbers),

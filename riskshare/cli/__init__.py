@@ -1,4 +1,4 @@
-"""The command line: ``riskshare cases | run | estimate | settle | check | compare | fit | bench``.
+"""The command line, ``riskshare COMMAND``: one for each question.
 
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
@@ -13,6 +13,7 @@ from riskshare.cli.attribute import attribute
 from riskshare.cli.bench import bench
 from riskshare.cli.clauses import clauses
 from riskshare.cli.compare import compare
+from riskshare.cli.decide import calibrate, sensitivities
 from riskshare.cli.estimate import estimate
 from riskshare.cli.fit import fit
 from riskshare.cli.influence import influence
@@ -235,6 +236,8 @@ app.command()(clauses)
 app.command()(stress)
 app.command()(estimate)
 app.command()(compare)
+app.command()(sensitivities)
+app.command()(calibrate)
 app.command()(attribute)
 app.command()(influence)
 app.command()(fit)

@@ -1,0 +1,171 @@
+"""``riskshare sensitivities`` and ``riskshare calibrate``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from riskshare.cli.settings import SetOption
+
+_CASE = typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file.")
+
+
+def sensitivities(
+    case: Annotated[str, _CASE],
+    paths: Annotated[
+        str, typer.Option(help="contracts, all, or paths with commas between them.")
+    ] = "contracts",
+    partner: Annotated[
+        list[str] | None, typer.Option(help="Whose results; all unless given.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Numbers shown for each partner.")] = 12,
+    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 65_536,
+    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder to write sensitivities.nc to."),
+    ] = None,
+) -> None:
+    """Print what a hundredth more of each number does to each partner's result."""
+    import riskshare as rs
+    from riskshare.cli.settings import print_settings, with_settings
+    from riskshare.files.results import make_folder
+    from riskshare.report.decisions import print_sensitivities
+    from riskshare.report.whole import screen
+
+    loaded, told = with_settings(rs.load_case(case), set_)
+    if out is not None:
+        make_folder(out)
+    inside = [one.name for one in loaded.partners if one.kind != "external"]
+    table = rs.sensitivities(
+        loaded,
+        paths=paths if paths in ("contracts", "all") else _paths(paths),
+        partners=partner or inside,
+        samples=samples,
+        seed=seed,
+    )
+    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    print_settings(console, told)
+    print_sensitivities(console, loaded, table, most)
+    if out is not None:
+        _write(out / "sensitivities.nc", table)
+
+
+def calibrate(
+    case: Annotated[str, _CASE],
+    free: Annotated[
+        list[str],
+        typer.Option(
+            metavar="PATH=LOW:HIGH",
+            help="A number that may move, with its bounds, as msk.funding.amount=10e6:25e6; the "
+            "bounds of a share may be left out.",
+        ),
+    ],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATISTIC=VALUE",
+            help='What is to hold exactly, as "position_mean\\[acute]=0".',
+        ),
+    ] = None,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATISTIC=VALUE", help='As "position_quantile\\[acute,0.05]=-500000".'
+        ),
+    ] = None,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATISTIC=VALUE", help='As "position_probability_of_deficit\\[acute]=0.05".'
+        ),
+    ] = None,
+    minimise: Annotated[
+        str | None,
+        typer.Option(
+            help="A statistic or a free number; with a minus in front, as large as can be.",
+            show_default="the least change",
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 65_536,
+    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="File to write the calibrated case to (.toml)."),
+    ] = None,
+) -> None:
+    """Find the numbers of a contract at which stated results hold."""
+    import riskshare as rs
+    from riskshare.cli.settings import print_settings, with_settings
+    from riskshare.report.decisions import print_calibration
+    from riskshare.report.whole import screen
+
+    loaded, told = with_settings(rs.load_case(case), set_)
+    least, most = (dict(map(_statement, given or ())) for given in (at_least, at_most))
+    names = dict.fromkeys([*least, *most])
+    constraints = {name: (least.get(name), most.get(name)) for name in names}
+    bounded = dict(map(_bounds, free))
+    alone = [path for path, ends in bounded.items() if ends is None]
+    if alone and len(alone) < len(bounded):
+        raise rs.ArgumentError(f"--free {alone[0]}: give bounds for all of them, or for none")
+    found = rs.calibrate(
+        loaded,
+        free=alone or {path: ends for path, ends in bounded.items() if ends is not None},
+        targets=dict(map(_statement, target or ())),
+        constraints=constraints,
+        minimise=minimise,
+        samples=samples,
+        seed=seed,
+    )
+    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    print_settings(console, told)
+    print_calibration(console, loaded, found)
+    if found.case is None:
+        raise typer.Exit(1)
+    if out is not None:
+        rs.save_case(found.case, out)
+        typer.echo(f"wrote {out}")
+
+
+def _paths(text: str) -> list[str]:
+    """Return paths with commas between them; those inside brackets are a path's own."""
+    import re
+
+    return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def _statement(text: str) -> tuple[str, float]:
+    from riskshare.errors import ArgumentError
+
+    name, equals, value = text.rpartition("=")
+    try:
+        return name.strip(), float(value.replace("_", "")) if equals else float("nan")
+    except ValueError:
+        raise ArgumentError(f"found {text!r}; accepted: STATISTIC=VALUE") from None
+
+
+def _bounds(text: str) -> tuple[str, tuple[float, float] | None]:
+    from riskshare.errors import ArgumentError
+
+    path, equals, ends = text.rpartition("=")
+    if not equals:
+        return text.strip(), None
+    low, _, high = ends.partition(":")
+    try:
+        return path.strip(), (float(low.replace("_", "")), float(high.replace("_", "")))
+    except ValueError:
+        raise ArgumentError(f"--free {text!r}; accepted: PATH=LOW:HIGH, as 10e6:25e6") from None
+
+
+def _write(path: Path, table: object) -> None:
+    import xarray as xr
+
+    from riskshare.files.atomic import replacing
+
+    assert isinstance(table, xr.Dataset)
+    with replacing(path) as beside:
+        table.to_netcdf(beside, engine="h5netcdf")
+    typer.echo(f"wrote {path}")
