@@ -247,7 +247,9 @@ class Case(Declared):
 
     def _labels_of(self, owner: Any) -> Labels:
         labels = self.labels()
-        other = getattr(owner, "other", None)
+        lines, other = getattr(owner, "lines", None), getattr(owner, "other", None)
+        if isinstance(lines, tuple) and lines and all(isinstance(line, str) for line in lines):
+            labels = {**labels, "line": lines}
         return {**labels, "item": tuple(other)} if isinstance(other, Mapping) else labels
 
 

@@ -81,3 +81,14 @@ def test_a_label_of_a_year_changes_that_year_alone():
     case = small([line(price=[2000.0, 2100.0])], count=2)
     changed = case.with_numbers({"lines.spells.price[2018/19]": 1.0})
     np.testing.assert_array_equal(bind(changed).plan.view.price[:, 0], [1.0, 2100.0])
+
+
+def test_a_label_of_a_term_of_some_lines_stays_within_them():
+    """A rate that holds for the lines of its term, set for one of them."""
+    lines = [line("a"), line("b"), line("c")]
+    of = small(
+        lines, [rs.ActivityPayment(lines=["c"]), rs.MarginalRate(lines=["a", "b"], rate=0.5)]
+    )
+    moved = of.with_numbers({"c.marginal-rate.rate[a]": 0.3})
+    assert moved.numbers()["c.marginal-rate.rate[a]"] == 0.3
+    assert moved.numbers()["c.marginal-rate.rate[b]"] == 0.5
