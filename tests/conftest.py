@@ -47,6 +47,19 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ[KERNELS], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave every second structure of a property to the slow tests, others for other properties.
+
+    Each structure is a kernel of its own to compile. `pytest -m slow` runs the rest.
+    """
+    for item in items:
+        own = getattr(item, "callspec", None)
+        structure = None if own is None else own.params.get("structure")
+        if isinstance(structure, int) and (structure + len(item.originalname)) % 2:
+            item.add_marker(pytest.mark.slow)
+
+
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 25_000
 """Linux lets a process have 65,530 mappings of memory. A compiled kernel takes 100 to 200, and the
