@@ -62,8 +62,8 @@ def sensitivities(
     """Return the derivative of each statistic of each position by numbers of the case.
 
     Derivatives are taken through the contract, the cost and the draws themselves, by reverse mode,
-    with random numbers held: a statistic by all numbers of the contracts costs about as much as two
-    simulations. ``method`` says by path and statistic how each came about:
+    with random numbers held, so that many numbers cost little more than one. ``method`` says by
+    path and statistic how each came about:
 
     - ``pathwise``: the derivative of every sample's position, weighed as the statistic asks
       (`riskshare.program.functionals` has the formulas);
