@@ -12,6 +12,7 @@ from riskshare.names import ALL_YEARS
 from riskshare.outcomes import groups_of
 from riskshare.program.functionals import Functionals, Kind
 from riskshare.statistics import Floats
+from riskshare.summary.axes import WITHOUT_DEFICIT
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Results:
         names = _known("partners", tuple(members if partners is None else partners), members)
         when = _known("years", tuple(years), spans)
         weights = np.stack([np.outer(spans[y], members[p]).ravel() for y in when for p in names])
-        without = {p.name for p in case.partners if p.kind in ("pool", "external")}
+        without = {p.name for p in case.partners if p.kind in WITHOUT_DEFICIT}
         deficits = np.array([name not in without for _ in when for name in names], float)
         return cls(when, names, weights, weights @ targets.ravel(), deficits)
 

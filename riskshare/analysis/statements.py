@@ -8,6 +8,7 @@ from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.names import ALL_YEARS
 from riskshare.outcomes import groups_of
+from riskshare.summary.axes import WITHOUT_DEFICIT
 
 _FORM = re.compile(r"position_(\w+)\[(.+)\]$")
 
@@ -59,6 +60,12 @@ def statement_of(case: Case, name: str, samples: int) -> Statement:
     years = (*case.labels()["year"], ALL_YEARS)
     partner = _picked(name, labels, partners, "partner", None)
     year = _picked(name, labels, years, "year", ALL_YEARS)
+    without = {p.name: p.kind for p in case.partners if p.kind in WITHOUT_DEFICIT}
+    if form[1] == "probability_of_deficit" and partner in without:
+        raise ArgumentError(
+            f"{name!r}: a partner of kind {without[partner]} has no deficit; state a quantile, as "
+            f"position_quantile[{partner},0.05]"
+        )
     if labels:
         raise ArgumentError(
             f"{name!r} names {labels[0]!r}; accepted: partners {', '.join(partners)}; years "

@@ -135,6 +135,10 @@ def test_shares_keep_their_sum():
         ({"targets": {"position_quantile[provider,0.0001]": 0}}, "too few to be sure of"),
         ({"targets": {"position_mean[provider]": np.nan}}, "accepted: a finite number"),
         ({"targets": {}}, "name no statistic"),
+        (
+            {"targets": {"position_probability_of_deficit[external]": 0.1}},
+            "of kind external has no deficit",
+        ),
         ({"constraints": {"position_mean[provider]": (5, None)}}, "contradict each other"),
         ({"constraints": {"position_mean[provider]": 5}}, "accepted: a pair"),
         ({"free": {**WIDE, "c.block.uplift": (-0.1, 0.1)}, "targets": {
