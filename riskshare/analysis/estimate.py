@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -128,21 +127,17 @@ def estimate(
         zeros = _zeros(bound, keep)
         outcomes = outcomes_dataset(own, bound, zeros, attrs)
         axes = Axes.of(outcomes, *year_weights(outcomes, rate, prices))
-        about = {
-            name: jax.tree.map(lambda leaf: leaf[..., 0], zeros[name])
-            for name in MEANS
-            if name in zeros
-        }
+        summed = tuple(name for name in MEANS if name in zeros)
         leading = leading_of(directions, own, bound)
         bits = Bits(bound, most)
         kernel = Kernel(bound, bits, dtype_of(precision), (), devices, None, leading)
         both = np.unique(np.concatenate([at, 1 - at]).round(12))
-        run = Streaming(kernel, Layout.of(outcomes, axes), both, about, first)
+        run = Streaming(kernel, Layout.of(outcomes, axes), both, summed, first)
 
         def table(sampling: Sampling) -> xr.Dataset:
             streamed = run.streamed()
             variables = streamed.position(at) | streamed.total() | streamed.reserve()
-            for name in about:
+            for name in summed:
                 variables |= streamed.means(name)
             said = attrs | sampling.attributes(sampling.samples if wanted else asked)
             said |= streamed.attributes()

@@ -1,19 +1,19 @@
 """A run whose samples are reduced as they come, and which may be made longer."""
 
-from collections.abc import Iterator
+import threading
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.program.reduce import Balances, Cells, Limits, Reduction, Series
+from riskshare.program.reduce import Balances, Cells, Reduction, Series
 from riskshare.program.streams import BLOCK
 from riskshare.run.chunks import Kernel, Progress, check_finite
 from riskshare.run.precision import cast
 from riskshare.run.sampling import Chunk, Sampling
 from riskshare.statistics import Floats
-from riskshare.summary.grid import CELLS, Grid, Samples, grid_of
+from riskshare.summary.grid import CELLS, Grid, grid_of, thresholds_of
 from riskshare.summary.layout import Layout
 from riskshare.summary.streamed import Streamed
 from riskshare.summary.tallies import Counts, Tallies, counted
@@ -31,68 +31,73 @@ PILOT = 16
 class Streaming:
     """The tallies of a run so far, and how they grow.
 
-    A pilot, the first blocks of the run, lays the grid and says what sums are to be about. Its
-    samples are drawn again with the others: that costs one chunk, and spares every other way.
+    A pilot, the first blocks of the run, lays the grid of cells in which samples are counted. Where
+    the host counts it lays it from the first chunk, as it comes; a device that counts is given the
+    grid, and draws the pilot's samples again with the others.
     """
 
     def __init__(
-        self, kernel: Kernel, layout: Layout, levels: Floats, zeros: Any, first: Sampling
+        self,
+        kernel: Kernel,
+        layout: Layout,
+        levels: Floats,
+        summed: tuple[str, ...],
+        first: Sampling,
     ) -> None:
-        """Run the pilot.
+        """Run the pilot where a device counts.
 
         Parameters
         ----------
         levels
             Of quantiles, in increasing order.
-        zeros
-            By name of the results whose means are wanted, (year, row) of zeros.
+        summed
+            Names of the results whose means are wanted.
         first
             The run, or the first of its stages.
         """
-        self.kernel, self.layout = kernel, layout
+        self.kernel, self.layout, self.levels, self.summed = kernel, layout, levels, summed
+        self.thresholds = thresholds_of(layout.thresholds(), np.dtype(kernel.dtype))
         self.tallies: Tallies | None = None
-        count, thresholds = len(layout.weights), layout.thresholds()
-        widest = max((len(limits) for limits in thresholds), default=0)
-        unknown = Limits(np.zeros((count, len(levels))), np.zeros((count, widest)))
-        width = kernel.devices.width
-        replicate, block = (which[:width] for which in _new_blocks(None, first))
-        chunk = next(first.chunked(replicate, block, width))
-        nowhere = np.zeros(count), np.ones(count), np.zeros((count, 2 * len(levels)))
-        outputs = kernel(chunk, 0, self._reduction(zeros, unknown, *nowhere))
-        outputs = jax.tree.map(np.asarray, outputs)
-        check_finite(outputs, kernel.dtype)
-        weight = outputs.get("weight")
-        mass = BLOCK if weight is None else float(weight[0].sum())
-        self.about = jax.tree.map(lambda gaps: gaps[0].astype(np.float64) / mass, outputs["sums"])
-        pilot = np.moveaxis(outputs["series"][:PILOT], 0, 1).reshape(count, -1)
-        own = None if weight is None else weight[:PILOT].ravel()
-        self.grid = grid_of(pilot, own, levels, thresholds)
+        self.grid: Grid | None = None
+        self._laid = threading.Event()
+        self._counts_itself = not kernel.devices.shared_memory
+        if self._counts_itself:
+            chunk = next(first.chunks(kernel.devices.width))
+            count = len(layout.weights)
+            nowhere = Cells(
+                np.zeros((count, 1)), np.ones((count, 1)), np.zeros((count, len(levels), 2)), CELLS
+            )
+            self._lay(self._outputs(chunk, 0, self._reduction(nowhere)))
 
     def extend(self, before: Sampling | None, after: Sampling, progress: Progress | None) -> None:
         """Take the samples of a run that an earlier, shorter one does not have."""
-        replicate, block = _new_blocks(before, after)
-        grid, on_device = self.grid, not self.kernel.devices.shared_memory
-        limits = Limits(grid.middle, grid.thresholds)
-        edges = grid.ends_of_middle().reshape(len(grid.low), -1)
-        reduction = self._reduction(self.about, limits, grid.low, grid.step, edges)
+        reduction = self._reduction(self._cells() if self._counts_itself else None)
 
         def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
-            outputs = self.kernel(chunk, turn, reduction)
-            series, weight = outputs.pop("series"), outputs.pop("weight", None)
-            outputs = jax.tree.map(np.asarray, outputs)
-            check_finite(outputs, self.kernel.dtype)
-            parts = parts_of(after, chunk)
-            if on_device:
-                return outputs, _counts_of(outputs, grid, parts)
-            return outputs, counted(grid, list(_by_part(np.asarray(series), weight, parts)))
+            outputs = None
+            try:
+                outputs = self._outputs(chunk, turn, reduction)
+                if turn == 0 and self.grid is None:
+                    self._lay(outputs)
+            finally:
+                if turn == 0:  # those that wait for the grid must not wait for what has failed
+                    self._laid.set()
+            self._laid.wait()
+            assert self.grid is not None
+            parts, blocks = parts_of(after, chunk), len(chunk.block)
+            weight = outputs.pop("weight", None)
+            if self._counts_itself:
+                return outputs, _counts_of(outputs, self.grid, parts)
+            own = None if weight is None else weight[:blocks]
+            return outputs, counted(self.grid, outputs.pop("series")[:blocks], own, parts)
 
-        if self.tallies is None:
-            self.tallies = Tallies(count_of(after), grid.middle[:, 0].astype(np.float64))
-        self.tallies.grow(count_of(after))
-        for chunk, (outputs, counts) in self.kernel.map(
-            work, after.chunked(replicate, block, self.kernel.devices.width)
-        ):
-            self.tallies.add(outputs, self.about, parts_of(after, chunk), BLOCK)
+        chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.width)
+        for chunk, (outputs, counts) in self.kernel.map(work, chunks):
+            assert self.grid is not None
+            if self.tallies is None:
+                self.tallies = Tallies(count_of(after), self.grid.centre.astype(np.float64))
+            self.tallies.grow(count_of(after))
+            self.tallies.add(outputs, parts_of(after, chunk), BLOCK)
             self.tallies.count(counts)
             if progress is not None:
                 progress(self.tallies.samples, after.samples)
@@ -100,19 +105,39 @@ class Streaming:
     def streamed(self) -> Streamed:
         """Return the statistics so far."""
         assert self.tallies is not None
+        assert self.grid is not None
         tilted = self.kernel.leading is not None and self.kernel.leading.tilt is not None
         return Streamed(self.layout, self.tallies, self.grid, tilted)
 
-    def _reduction(
-        self, about: Any, limits: Limits, low: Floats, step: Floats, edges: Floats
-    ) -> Reduction:
+    def _outputs(self, chunk: Chunk, turn: int, reduction: Reduction) -> Any:
+        """Return what the kernel makes of a chunk, as NumPy arrays."""
+        made = self.kernel(chunk, turn, reduction)
+        if self._counts_itself and self.grid is not None:
+            del made["series"]  # stays where it is
+        outputs = jax.tree.map(np.asarray, made)
+        check_finite({n: v for n, v in outputs.items() if n != "series"}, self.kernel.dtype)
+        return outputs
+
+    def _lay(self, outputs: Any) -> None:
+        """Lay the grid from the samples of a chunk."""
+        pilot = np.moveaxis(outputs["series"][:PILOT], 0, 1)
+        weight = outputs.get("weight")
+        own = None if weight is None else weight[:PILOT].ravel()
+        self.grid = grid_of(pilot.reshape(len(pilot), -1), own, self.levels, self.thresholds)
+
+    def _cells(self) -> Cells:
+        """Return the cells in which a device counts."""
+        assert self.grid is not None
+        grid = self.grid
+        return Cells(grid.low[:, None], 1 / grid.step[:, None], grid.ends_of_middle(), CELLS)
+
+    def _reduction(self, cells: Cells | None) -> Reduction:
         """Return what the kernel is to reduce: of one shape throughout, it compiles once."""
-        layout, balances, cells = self.layout, None, None
-        if not self.kernel.devices.shared_memory:
-            cells = Cells(low[:, None], 1 / step[:, None], edges, CELLS)
+        layout, balances = self.layout, None
         if layout.holders.size:
             balances = Balances(layout.balances, layout.openings[:, :, None])
-        reduction = Reduction(Series(layout.weights, limits, cells), about, balances)
+        series = Series(layout.weights, self.thresholds, cells)
+        reduction = Reduction(series, balances, self.summed)
         found: Reduction = cast(reduction, self.kernel.dtype)
         return found
 
@@ -120,16 +145,12 @@ class Streaming:
 def _new_blocks(
     before: Sampling | None, after: Sampling
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return replicate and number of blocks that are new; those of a pilot come first."""
+    """Return replicate and number of the blocks that are new."""
     replicate, block = after.blocks()
-    if before is not None:
-        each = before.per_replicate // BLOCK
-        new = (replicate >= before.replicates) | (block >= each)
-        return replicate[new], block[new]
-    # a pilot takes the first block of each replicate; later ones run replicate by replicate
-    first = np.lexsort((replicate, block))[:PILOT]
-    order = np.concatenate([first, np.setdiff1d(np.arange(len(block)), first)])
-    return replicate[order], block[order]
+    if before is None:
+        return replicate, block
+    new = (replicate >= before.replicates) | (block >= before.per_replicate // BLOCK)
+    return replicate[new], block[new]
 
 
 def parts_of(sampling: Sampling, chunk: Chunk) -> NDArray[np.intp]:
@@ -144,24 +165,18 @@ def count_of(sampling: Sampling) -> int:
     return PARTS if sampling.sampler == "pseudo-random" else min(sampling.replicates, MOST_PARTS)
 
 
-def _by_part(
-    series: Samples, weight: Any, parts: NDArray[np.intp]
-) -> Iterator[tuple[int, Samples, Samples | None]]:
-    """Yield the samples of each part in blocks (block, series, sample) as (series, sample)."""
-    held = None if weight is None else np.asarray(weight)
-    for part in np.unique(parts):
-        own = np.flatnonzero(parts == part)
-        values = np.moveaxis(series[own], 0, 1).reshape(series.shape[1], -1)
-        yield int(part), values, None if held is None else held[own].ravel()
-
-
-def _counts_of(outputs: Any, grid: Grid, parts: NDArray[np.intp]) -> Counts:
+def _counts_of(outputs: Any, grid: Grid, part_of: NDArray[np.intp]) -> Counts:
     """Return what the device counted of a chunk: cells together, the rest block by block."""
-    cells = outputs.pop("cells").astype(np.float64)
-    about = outputs["reduced"].pop("about").reshape(-1, *grid.middle.shape, 2)
-    rows = [np.flatnonzero(parts == part) for part in np.unique(parts)]
-    by_part = [(int(parts[own[0]]), about[own].sum(axis=0, dtype=np.float64)) for own in rows]
-    return Counts(cells, by_part)
+    cells, beyond = (outputs.pop(name).astype(np.float64) for name in ("cells", "beyond"))
+    start = grid.low[:, None] + grid.step[:, None] * np.arange(-1, CELLS + 1)
+    start -= grid.centre[:, None]
+    parts = np.unique(part_of)
+    own = (parts[:, None] == part_of).astype(np.float64)
+    about, short = (
+        np.tensordot(own, outputs["reduced"].pop(name)[: len(part_of)].astype(np.float64), axes=1)
+        for name in ("about", "short")
+    )
+    return Counts(cells, cells * start + grid.step[:, None] * beyond, parts, about, short)
 
 
 def longer(sampling: Sampling, most: Sampling) -> Sampling | None:

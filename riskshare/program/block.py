@@ -66,13 +66,13 @@ def block_outputs(
         drawn, weight = led(leading, every)
     like = jnp.zeros((1, _samples(source)), dtype)
     parts = () if reduction is None else _parts(structure)
-    about = {} if reduction is None else reduction.about
+    summed = () if reduction is None else reduction.summed
     held = tuple(dict.fromkeys((*keep, *parts)))
-    contract = any(name not in _DRAWS for name in held)
+    contract = any(name not in _DRAWS for name in (*held, *summed))
 
     def step(state: Any, inputs: Any) -> tuple[Any, Any]:
         drivers, carried = state
-        yearly, year_drawn, year_given, year_about = inputs
+        yearly, year_drawn, year_given = inputs
         year_scores = year_drawn
         if leading is None:
             year_scores = _stored(score(source.bits(year_drawn), dtype))
@@ -90,13 +90,14 @@ def block_outputs(
         if contract:
             settled, carried = settle_year(structure, leaves.world, yearly, year, carried, None)
             outputs |= settled
-        summed = {name: outputs[name] for name in year_about}
-        sums = jax.tree.map(lambda part, at: total(part, at, weight), summed, year_about)
+        sums = {
+            name: jax.tree.map(lambda part: total(part, weight), outputs[name]) for name in summed
+        }
         return (drivers, carried), ({name: outputs[name] for name in held}, sums)
 
     carried = initial_carried(structure, leaves.yearly, like)
     start = (initial_drivers(structure, leaves.laws, like), carried)
-    inputs = (leaves.yearly, drawn, given, about)
+    inputs = (leaves.yearly, drawn, given)
     if structure.years == 1:
         first = jax.tree.map(lambda leaf: leaf[0], inputs)
         results, sums = jax.tree.map(lambda leaf: leaf[None], step(start, first)[1])
@@ -179,8 +180,8 @@ def sample_blocks(
     -------
     dict
         The outputs kept; ``weight`` (block, sample) where leading directions are tilted;
-        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``; ``cells`` of
-        all blocks together, (series, cell), where it counts on the device.
+        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``; ``cells``
+        and ``beyond`` of all blocks together, (series, cell), where it counts on the device.
     """
     note_trace("sample_blocks")
 
@@ -192,8 +193,8 @@ def sample_blocks(
 
     found = jax.lax.map(block, (places, given), batch_size=together)
     if reduction is not None and reduction.series.cells is not None:
-        cells, weight = reduction.series.cells, found.get("weight")
-        found["cells"] = celled(cells, found["series"], weight, jnp.asarray(blocks))
+        cells, weight, count = reduction.series.cells, found.get("weight"), jnp.asarray(blocks)
+        found["cells"], found["beyond"] = celled(cells, found["series"], weight, count)
     return found
 
 

@@ -15,17 +15,6 @@ Numbers = Any
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Limits:
-    """Where the distribution of a series is looked at."""
-
-    middle: Numbers
-    """(series, level): below these the shortfall is summed."""
-    thresholds: Numbers
-    """(series, threshold): below these samples are counted."""
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
 class Cells:
     """Cells of one width in which samples are counted on the device."""
 
@@ -34,7 +23,8 @@ class Cells:
     inverse: Numbers
     """(series, 1): one over the width."""
     edges: Numbers
-    """(series, edge): ends of cells at which each block is counted by itself."""
+    """(series, level, 2): ends of cells at which each block is counted by itself; below the first
+    of each its shortfall is summed."""
     count: int = field(metadata={"static": True})
 
 
@@ -45,7 +35,8 @@ class Series:
 
     weights: Numbers
     """(series, row)"""
-    limits: Limits | None = None
+    thresholds: Numbers
+    """(series, threshold): below these samples are counted."""
     cells: Cells | None = None
     """None where the host counts, which then reads the samples of a series."""
 
@@ -67,20 +58,21 @@ class Reduction:
     """What is made of a block's results. Parts that are None are left out of the program."""
 
     series: Series
-    about: Any
-    """By name of each result that is summed over samples, (year, row): what its sums are about."""
     balances: Balances | None = None
+    summed: tuple[str, ...] = field(default=(), metadata={"static": True})
+    """Names of results that are summed over samples, each by year and row."""
 
 
 LANES = 16
 
 
-def total(values: Array, about: Array, weight: Array | None) -> Array:
-    """Return ``sum w (x - about)`` over samples: 0 exactly where x is always that."""
-    gaps = values - about[..., None]
+def total(values: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Return the first sample x_1 and ``sum w (x - x_1)``: 0 exactly where x is always that."""
+    first = values[..., :1]
+    gaps = values - first
     if weight is not None:
         gaps = gaps * weight
-    return _lanes(gaps)
+    return first[..., 0], _lanes(gaps)
 
 
 def _lanes(values: Array) -> Array:
@@ -103,11 +95,10 @@ def reduced(
     rows = jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in results])
     series = jnp.matmul(reduction.series.weights, rows, precision=PRECISION)
     found: dict[str, Any] = _moments(series, weight)
-    if reduction.series.limits is not None:
-        found |= _limited(reduction.series.limits, series, weight)
+    thresholds = jnp.asarray(reduction.series.thresholds)[:, :, None]
+    found["below"] = _mass(series[:, None, :] < thresholds, weight)
     if reduction.series.cells is not None:
-        edges = jnp.asarray(reduction.series.cells.edges)[:, :, None]
-        found["about"] = _mass(series[:, None, :] < edges, weight)
+        found |= _about(reduction.series.cells, series, weight)
     if reduction.balances is not None:
         balances = reduction.balances
         level = jnp.matmul(balances.weights, rows, precision=PRECISION) + balances.opening
@@ -126,30 +117,32 @@ def _moments(series: Array, weight: Array | None) -> dict[str, Array]:
     }
 
 
-def _limited(limits: Limits, series: Array, weight: Array | None) -> dict[str, Array]:
-    each = series[:, None, :]
-    short = jnp.minimum(each - jnp.asarray(limits.middle)[:, :, None], 0)
+def _about(cells: Cells, series: Array, weight: Array | None) -> dict[str, Array]:
+    gaps = series[:, None, None, :] - jnp.asarray(cells.edges)[..., None]
+    short = jnp.minimum(gaps[:, :, 0], 0)
     if weight is not None:
         short = short * weight
-    below = each < jnp.asarray(limits.thresholds)[:, :, None]
-    return {"short": _lanes(short), "below": _mass(below, weight)}
+    return {"about": _mass(gaps < 0, weight), "short": _lanes(short)}
 
 
-def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> Array:
+def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> tuple[Array, Array]:
     """Return the weight in each cell, one below and one beyond them: (series, cell).
+
+    And the sums of how far samples lie beyond the start of their cell, in widths of a cell.
 
     Of the first so many blocks together, (block, series, sample), for a block holds fewer samples
     than there are cells.
     """
-    place = jnp.clip((series - cells.low) * cells.inverse + 1, 0, cells.count + 1)
-    own = place.astype(jnp.int32)
+    place = (series - cells.low) * cells.inverse + 1
+    own = jnp.clip(place, 0, cells.count + 1).astype(jnp.int32)
     real = jnp.arange(series.shape[0]) < blocks
     each = jnp.broadcast_to(real[:, None, None].astype(series.dtype), series.shape)
     if weight is not None:
         each = each * weight[:, None, :]
     rows = series.shape[1]
     empty = jnp.zeros((rows, cells.count + 2), series.dtype)
-    return empty.at[jnp.arange(rows)[None, :, None], own].add(each)
+    where = jnp.arange(rows)[None, :, None], own
+    return empty.at[where].add(each), empty.at[where].add(each * (place - own))
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

@@ -1,7 +1,7 @@
 """The grid on which the samples of each series are counted, laid by the first of them.
 
 Cells of one width run between two far quantiles of a pilot; what lies beyond is counted in one cell
-on each side. The mean shortfall below the pilot's own quantiles is summed beside them, exactly.
+on each side. The samples in each cell are summed beside, so that means below its ends are exact.
 """
 
 from dataclasses import dataclass
@@ -57,6 +57,11 @@ class Grid:
         np.clip(place, 0, CELLS + 1, out=place)
         return place.astype(np.intp)
 
+    @property
+    def centre(self) -> Samples:
+        """(series): what sums are about, a sample of the pilot."""
+        return self.middle[:, 0]
+
     @cached_property
     def middle_cells(self) -> NDArray[np.intp]:
         """Return the cells of the pilot's quantiles: (series, level)."""
@@ -64,9 +69,39 @@ class Grid:
 
     def ends_of_middle(self) -> Floats:
         """Return where the cells of the pilot's quantiles start and end: (series, level, 2)."""
+        ends = self._sides - 1
         starts = self.starts()
-        ends = [np.clip(self.middle_cells - 1 + side, 0, CELLS) for side in (0, 1)]
-        return np.stack([np.take_along_axis(starts, end, axis=1) for end in ends], axis=-1)
+        return np.stack([row[end] for row, end in zip(starts, ends, strict=True)])
+
+    def below_middle(self, series: int, cells: Floats) -> Floats:
+        """Return sums of cells up to where those of the pilot's quantiles start and end.
+
+        Parameters
+        ----------
+        cells
+            (cell) of the series.
+
+        Returns
+        -------
+        NDArray
+            (level, 2)
+        """
+        bounds, place = self._bounds[series]
+        return np.append(0, np.cumsum(np.add.reduceat(cells, bounds)))[place]
+
+    @cached_property
+    def _sides(self) -> NDArray[np.intp]:
+        """Cells that start where those of the pilot's quantiles do, and where they end."""
+        return np.clip(np.stack([self.middle_cells, self.middle_cells + 1], -1), 1, CELLS + 1)
+
+    @cached_property
+    def _bounds(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """By series, cells at which parts of it start, and which of them each side is."""
+        found = []
+        for sides in self._sides:
+            bounds = np.unique(np.append(0, sides))
+            found.append((bounds, np.searchsorted(bounds, sides)))
+        return found
 
     def starts(self) -> Floats:
         """Return where cells start and end: (series, CELLS + 1)."""
@@ -79,9 +114,16 @@ class Grid:
         return int(np.flatnonzero(own == at_least(np.array(limit), own.dtype))[0])
 
 
-def grid_of(
-    pilot: Samples, weight: Samples | None, levels: Floats, thresholds: list[Floats]
-) -> Grid:
+def thresholds_of(limits: list[Floats], kind: np.dtype[Any]) -> Samples:
+    """Return the thresholds of each series in a type, (series, threshold), filled with its most."""
+    width = max((len(own) for own in limits), default=0)
+    found = np.full((len(limits), width), np.finfo(kind).max, kind)
+    for row, own in zip(found, limits, strict=True):
+        row[: len(own)] = at_least(own, kind)
+    return found
+
+
+def grid_of(pilot: Samples, weight: Samples | None, levels: Floats, thresholds: Samples) -> Grid:
     """Return the grid that samples of a pilot, (series, sample), suggest.
 
     Parameters
@@ -91,14 +133,12 @@ def grid_of(
     levels
         In increasing order.
     thresholds
-        Of each series.
+        From `thresholds_of`.
     """
     count, kind = len(pilot), pilot.dtype
     low, step = np.empty(count), np.empty(count)
     middle = np.empty((count, len(levels)), kind)
     atom = np.empty(middle.shape, bool)
-    width = max((len(limits) for limits in thresholds), default=0)
-    limits = np.full((count, width), np.finfo(kind).max, kind)
     tails = np.array([levels[0], 1 - levels[-1]]) / _FAR
     for i, row in enumerate(pilot):
         ordered, reached = _ordered(row, weight)
@@ -115,9 +155,7 @@ def grid_of(
         middle[i] = ordered[_places(reached, levels)]
         same = np.searchsorted(ordered, middle[i], "right") - np.searchsorted(ordered, middle[i])
         atom[i] = same > max(4, 1e-4 * len(row))
-        own = at_least(thresholds[i], kind)
-        limits[i, : len(own)] = own
-    return Grid(levels, low, step, middle, atom, limits)
+    return Grid(levels, low, step, middle, atom, thresholds)
 
 
 def _beyond(ordered: Samples, reached: Floats, tail: float) -> float:

@@ -137,16 +137,24 @@ class Streamed:
         A quantile lies on a line between the ends of a cell, and is the pilot's where that cell
         holds an atom the pilot saw. Its error is Woodruff's (`riskshare.statistics.quantiles`) and,
         in squares, how far the distribution may bend within the cell; it is infinite where the
-        quantile lies beyond the grid. The mean shortfall below the quantile is that below the
-        pilot's, less the mass between the two, of which it is not known where in its cell it is.
+        quantile lies beyond the grid. The mean below the quantile is that below its cell, which is
+        exact, and of the samples of the cell, of which it is not known where in it they are.
         """
         tallies, grid = self.tallies, self.grid
         assert tallies.cells is not None
+        assert tallies.cell_sums is not None
         assert tallies.about is not None
         assert tallies.short is not None
         levels, middle = grid.levels, grid.middle.astype(np.float64)
-        curve = Curve(grid.starts(), np.cumsum(tallies.cells, axis=1)[:, :-1] / self._whole)
-        quantile, bend = curve.at(np.broadcast_to(levels, middle.shape))
+        reached, earned = (
+            np.cumsum(each, axis=1)[:, :-1] / self._whole
+            for each in (tallies.cells, tallies.cell_sums)
+        )
+        centre = grid.centre[:, None].astype(np.float64)
+        curve = Curve(grid.starts() - centre, reached, earned)
+        wanted = np.broadcast_to(levels, middle.shape)
+        quantile, bend = curve.at(wanted)
+        quantile += centre
         snapped = grid.atom & (np.abs(quantile - middle) <= grid.step[:, None])
         quantile, bend = np.where(snapped, middle, quantile), np.where(snapped, 0.0, bend)
         spread = self._error(tallies.about).max(axis=-1)
@@ -168,19 +176,20 @@ class Streamed:
         # beyond an atom that holds the level by far there is no slope
         flat = snapped & ((ends[1] - ends[0]) <= 2 * grid.step[:, None])
         rise = np.where(flat, 0.0, (ends[1] - ends[0]) / (sides[1] - sides[0]))
-        moved = quantile - middle
-        total = tallies.short.sum(0) / self._whole - curve.area(middle, quantile, grid.atom)
-        own = tallies.short - tallies.about.mean(axis=-1) * moved
-        unsure = curve.unsure(middle, quantile)
+        below, unsure = curve.below(wanted, quantile - centre, snapped)
+        moved = quantile - grid.ends_of_middle()[..., 0]
+        # all samples of a cell that holds an atom stand there, none of them below
+        passed = np.where(snapped, tallies.about[..., 0], tallies.about.mean(axis=-1))
+        own = tallies.short - passed * moved
         errors = np.hypot(spread * rise, bend), np.hypot(self._error(own), unsure) / levels
         beyond = curve.beyond(levels)
         of_quantile, of_tail = (np.where(beyond, np.inf, error) for error in errors)
-        return Estimate(quantile, of_quantile), Estimate(-(quantile + total / levels), of_tail)
+        return Estimate(quantile, of_quantile), Estimate(-(centre + below / levels), of_tail)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Distribution functions of series, linear between the ends of cells.
+    """Distribution functions of series about a centre, linear between the ends of cells.
 
     Beyond the grid the outermost lines go on.
     """
@@ -189,6 +198,8 @@ class Curve:
     """(series, knot)"""
     reached: Floats
     """(series, knot): the share of samples below each knot."""
+    earned: Floats
+    """(series, knot): sums of samples below each knot, over the number of all."""
 
     def at(self, levels: Floats) -> tuple[Floats, Floats]:
         """Return quantiles at levels, (series, level), and how far off the line may be.
@@ -198,8 +209,7 @@ class Curve:
         cell all samples may stand at its other end.
         """
         last = self.knots.shape[1] - 2
-        found = [np.searchsorted(row, own) for row, own in zip(self.reached, levels, strict=True)]
-        cell = np.clip(np.stack(found) - 1, 0, last)
+        cell = self._cell(levels)
         low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
         left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
         share = np.where(high > low, (levels - low) / np.where(high > low, high - low, 1.0), 1.0)
@@ -218,42 +228,24 @@ class Curve:
         """Return whether quantiles lie outside the grid, (series, level)."""
         return (levels <= self.reached[:, :1]) | (levels > self.reached[:, -1:] + 1e-12)
 
-    def area(self, start: Floats, end: Floats, atom: NDArray[np.bool_]) -> Floats:
-        """Return integrals of the distribution function between places, (series, level).
+    def below(
+        self, levels: Floats, quantile: Floats, atom: NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """Return sums of the samples up to levels, over the number of all, and how far off.
 
-        Where an atom stands at the start, all samples of its cell are taken to stand there.
+        Of the cell that holds a quantile, those up to it lie evenly between its start and the
+        quantile, or at an atom in it.
         """
-        widths = np.diff(self.knots)
-        trapezia = np.cumsum(widths * (self.reached[:, 1:] + self.reached[:, :-1]) / 2, axis=1)
-        upto = np.concatenate([np.zeros((len(widths), 1)), trapezia], axis=1)
-        cell, to_end = self._cell(start), self._integral(upto, end)
-        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
-        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
-        plain = to_end - self._integral(upto, start)
-        below = to_end - self._of(upto, cell) - (start - left) * low
-        above = to_end - self._of(upto, cell + 1) + (right - start) * high
-        plain = np.where(atom & (end <= left), below, plain)
-        return np.where(atom & (end >= right), above, plain)
+        cell = self._cell(levels)
+        left, inside = self._of(self.knots, cell), levels - self._of(self.reached, cell)
+        own = np.where(atom, quantile, (left + quantile) / 2)
+        width = np.where(atom, 0.0, self._of(self.knots, cell + 1) - left)
+        return self._of(self.earned, cell) + inside * own, np.abs(inside) * width / 2
 
-    def unsure(self, start: Floats, end: Floats) -> Floats:
-        """Return how far off areas may be, for samples may stand anywhere in the outer cells."""
-        cells = self._cell(start), self._cell(end)
-        heights = [self._of(self.reached, one + 1) - self._of(self.reached, one) for one in cells]
-        width = self.knots[:, 1:2] - self.knots[:, :1]
-        found: Floats = sum(heights) / 2 * np.minimum(np.abs(end - start), width)
-        return found
-
-    def _cell(self, places: Floats) -> NDArray[np.intp]:
-        """Return the cells in which places lie, or the nearest."""
-        found = [np.searchsorted(row, own) for row, own in zip(self.knots, places, strict=True)]
+    def _cell(self, levels: Floats) -> NDArray[np.intp]:
+        """Return the cells in which quantiles lie, or the nearest."""
+        found = [np.searchsorted(row, own) for row, own in zip(self.reached, levels, strict=True)]
         return np.clip(np.stack(found) - 1, 0, self.knots.shape[1] - 2)
-
-    def _integral(self, upto: Floats, places: Floats) -> Floats:
-        cell = self._cell(places)
-        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
-        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
-        gone = places - left
-        return self._of(upto, cell) + gone * (low + (high - low) / (right - left) * gone / 2)
 
     def _of(self, values: Floats, cell: NDArray[np.intp]) -> Floats:
         return np.take_along_axis(values, cell, axis=1)

@@ -5,7 +5,6 @@ each part, sums, sums of squares, counts below thresholds and about quantiles, a
 these. Sums are about a centre, in float64.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +22,14 @@ class Counts:
 
     cells: Floats
     """(series, cell of the grid)"""
-    about: list[tuple[int, Floats]]
-    """By part, (series, level, 2): below the cell of the pilot's quantile, and to its end."""
+    sums: Floats
+    """(series, cell of the grid): of the samples in each, about the centre."""
+    parts: NDArray[np.intp]
+    """The parts that the samples belong to, each once."""
+    about: Floats
+    """(part, series, level, 2): below the cell of the pilot's quantile, and to its end."""
+    short: Floats
+    """(part, series, level): sums of min(x - where that cell starts, 0)."""
 
 
 @dataclass
@@ -45,10 +50,12 @@ class Tallies:
     squares: Floats = field(init=False)
     cells: Floats | None = None
     """(series, cell of the grid), of all parts together."""
+    cell_sums: Floats | None = None
+    """(series, cell of the grid), of all parts together: sums in each about the centre."""
     about: Floats | None = None
     """(part, series, level, 2): below the cell of the pilot's quantile, and to its end."""
     short: Floats | None = None
-    """(part, series, level): sums of min(x - pilot's quantile, 0)."""
+    """(part, series, level): sums of min(x - where the cell of the pilot's quantile starts, 0)."""
     below: Floats | None = None
     """(part, series, threshold)"""
     exhausted: Floats | None = None
@@ -71,11 +78,8 @@ class Tallies:
         for name in ("mass", "sums", "squares", "about", "short", "below", "exhausted", "means"):
             setattr(self, name, jax.tree.map(lambda held: _padded(held, more), getattr(self, name)))
 
-    def add(self, outputs: Any, about: Any, part: NDArray[np.intp], block: int) -> None:
-        """Add the blocks of a chunk, which belong to these parts, each of ``block`` samples.
-
-        ``about`` is what the sums of results are about.
-        """
+    def add(self, outputs: Any, part: NDArray[np.intp], block: int) -> None:
+        """Add the blocks of a chunk, which belong to these parts, each of ``block`` samples."""
         own = np.zeros((self.parts, len(part)))
         own[part, np.arange(len(part))] = 1.0
         made = {name: _first(value, len(part)) for name, value in outputs["reduced"].items()}
@@ -88,21 +92,24 @@ class Tallies:
         self.sums += own @ (made["sum"] + mass[:, None] * shift)
         squares = made["squares"] + 2 * shift * made["sum"] + mass[:, None] * shift**2
         self.squares += own @ squares
-        for name in ("short", "below", "exhausted"):
+        for name in ("below", "exhausted"):
             if name in made:
                 self._add(name, np.tensordot(own, made[name], axes=1))
         sums = jax.tree.map(
-            lambda gaps, at: _whole(own, _first(gaps, len(part)), mass, at), outputs["sums"], about
+            lambda pair: _whole(own, mass, *(_first(each, len(part)) for each in pair)),
+            outputs["sums"],
+            is_leaf=_is_pair,
         )
         self.means = sums if self.means is None else jax.tree.map(np.add, self.means, sums)
 
     def count(self, counts: Counts) -> None:
         """Add what was counted of samples."""
         self._add("cells", counts.cells)
-        for part, about in counts.about:
-            if self.about is None:
-                self.about = np.zeros((self.parts, *about.shape))
-            self.about[part] += about
+        self._add("cell_sums", counts.sums)
+        for name, more in (("about", counts.about), ("short", counts.short)):
+            if getattr(self, name) is None:
+                setattr(self, name, np.zeros((self.parts, *more.shape[1:])))
+            getattr(self, name)[counts.parts] += more
 
     def _add(self, name: str, more: Floats) -> None:
         found = getattr(self, name)
@@ -118,42 +125,49 @@ def _first(values: Any, blocks: int) -> Floats:
     return np.asarray(values)[:blocks].astype(np.float64)
 
 
-def _whole(own: Floats, gaps: Floats, mass: Floats, about: Any) -> Floats:
-    """Return sums by part, (part, year, row), from those about something by block."""
-    return np.tensordot(own, gaps + np.multiply.outer(mass, np.asarray(about, np.float64)), axes=1)
+def _is_pair(node: Any) -> bool:
+    """Return whether this is what `riskshare.program.reduce.total` gives, not a tuple of such."""
+    return isinstance(node, tuple) and not isinstance(node[0], tuple)
 
 
-def counted(grid: Grid, parts: Sequence[tuple[int, Samples, Samples | None]]) -> Counts:
-    """Return the counts of samples, by part (series, sample) and their weights (sample).
+def _whole(own: Floats, mass: Floats, first: Floats, gaps: Floats) -> Floats:
+    """Return sums by part, (part, year, row), from those about the first sample of each block."""
+    return np.tensordot(own, gaps + mass.reshape(-1, *[1] * (first.ndim - 1)) * first, axes=1)
 
-    Weights are None where all count 1.
+
+def counted(
+    grid: Grid, series: Samples, weight: Samples | None, part_of: NDArray[np.intp]
+) -> Counts:
+    """Return the counts of samples.
+
+    Parameters
+    ----------
+    series
+        (block, series, sample)
+    weight
+        (block, sample); None where all count 1.
+    part_of
+        (block): the part that each belongs to.
     """
-    if len(parts) == 1:
-        ((part, series, weight),) = parts
-        cells = _cells(grid, series, weight)
-        reached = np.cumsum(cells, axis=1)
-        upto = np.take_along_axis(reached, grid.middle_cells, axis=1)
-        inside = np.take_along_axis(cells, grid.middle_cells, axis=1)
-        return Counts(cells, [(part, np.stack([upto - inside, upto], axis=-1))])
-    # samples of many parts are few of each, and compared faster than put into cells
-    every = np.concatenate([series for _, series, _ in parts], axis=1)
-    weights = [weight for _, _, weight in parts if weight is not None]
-    cells = _cells(grid, every, np.concatenate(weights) if weights else None)
-    ends = grid.ends_of_middle()
-    about = [(part, _below(series, weight, ends)) for part, series, weight in parts]
-    return Counts(cells, about)
-
-
-def _cells(grid: Grid, series: Samples, weight: Samples | None) -> Floats:
-    """Return the samples, or the weight, in each cell: (series, cell)."""
-    found = [np.bincount(grid.cells(i, row), weight, CELLS + 2) for i, row in enumerate(series)]
-    return np.stack(found).astype(np.float64)
-
-
-def _below(series: Samples, weight: Samples | None, ends: Floats) -> Floats:
-    """Return the samples, or the weight, below the ends of cells: (series, level, 2)."""
-    found = np.empty(ends.shape)
-    for place in np.ndindex(ends.shape):
-        below = series[place[0]] < ends[place]
-        found[place] = np.count_nonzero(below) if weight is None else weight @ below
-    return found
+    parts = np.unique(part_of)
+    rows = series.shape[1]
+    cells, sums = np.zeros((rows, CELLS + 2)), np.zeros((rows, CELLS + 2))
+    away = grid.ends_of_middle()[..., 0] - grid.centre[:, None].astype(np.float64)
+    about = np.empty((len(parts), *away.shape, 2))
+    short = np.empty(about.shape[:-1])
+    for place, part in enumerate(parts):
+        own = part_of == part
+        weights = None if weight is None else weight[own].ravel().astype(np.float64)
+        for i in range(rows):
+            values = series[own, i].ravel()
+            cell = grid.cells(i, values)
+            values -= grid.centre[i]
+            weighed = values if weights is None else values * weights
+            number = np.bincount(cell, weights, CELLS + 2)
+            total = np.bincount(cell, weighed, CELLS + 2)
+            cells[i] += number
+            sums[i] += total
+            below = grid.below_middle(i, number)
+            about[place, i] = below
+            short[place, i] = grid.below_middle(i, total)[:, 0] - below[:, 0] * away[i]
+    return Counts(cells, sums, parts, about, short)
