@@ -1,6 +1,7 @@
 """What derivatives cost, in simulations of the same samples: `python -m benchmarks.sensitivities`.
 
-Each is timed in turns with `riskshare.simulate(keep=("position",))`, nothing compiled on the clock.
+Each is timed in turns with `riskshare.simulate(keep=("position",))`, nothing compiled on the clock,
+the best of some rounds of each.
 Paths are those a program can move; numbers that are differenced cost two runs each.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import riskshare as rs
 from riskshare.analysis.sensitivities import STATISTICS
@@ -23,13 +25,16 @@ def case_of(name: str) -> rs.Case:
     return reference_case(reference()) if name == "reference" else rs.load_case(name)
 
 
-def best(call: Callable[[], object], repeats: int) -> float:
-    found = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start)
-    return min(found[1:])
+def in_turns(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """The best of some rounds of each call, one after the other in each; the first compiles."""
+    found = dict.fromkeys(calls, float("inf"))
+    for turn in range(rounds + 1):
+        for what, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn:
+                found[what] = min(found[what], time.perf_counter() - start)
+    return found
 
 
 def measured(case: rs.Case, samples: int, repeats: int) -> dict[str, tuple[float, int]]:
@@ -45,22 +50,21 @@ def measured(case: rs.Case, samples: int, repeats: int) -> dict[str, tuple[float
         "mean of one partner, every number": (every, ["mean"], [partner]),
         "five statistics of every partner, contracts": (contracts, list(STATISTICS), inside),
     }
-    simulate = best(lambda: rs.simulate(case, samples=samples, keep=("position",)), repeats)
-    found = {"simulate": (simulate, 0)}
+    calls: dict[str, Callable[[], object]] = {
+        "simulate": partial(rs.simulate, case, samples=samples, keep=("position",))
+    }
     for what, (paths, statistics, partners) in asked.items():
-        seconds = best(
-            lambda paths=paths, statistics=statistics, partners=partners: rs.sensitivities(
-                case,
-                paths=paths,
-                statistics=statistics,
-                partners=partners,
-                levels=[0.05],
-                samples=samples,
-            ),
-            repeats,
+        calls[what] = partial(
+            rs.sensitivities,
+            case,
+            paths=paths,
+            statistics=statistics,
+            partners=partners,
+            levels=[0.05],
+            samples=samples,
         )
-        found[what] = (seconds, len(paths))
-    return found
+    counts = {"simulate": 0} | {what: len(paths) for what, (paths, _, _) in asked.items()}
+    return {what: (best, counts[what]) for what, best in in_turns(calls, repeats).items()}
 
 
 def main() -> None:

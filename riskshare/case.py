@@ -6,9 +6,11 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
+
+import numpy as np
 
 from riskshare.contract import (  # noqa: F401  # kinds register
     accounts,
@@ -24,6 +26,7 @@ from riskshare.contract.term import AbstractTerm, Partner, TermLines
 from riskshare.errors import ArgumentError
 from riskshare.names import delay_name, delivery_name, members_name, other_name, quality_name
 from riskshare.parameters import (
+    FREE_LENGTH,
     NO_NUMBERS,
     Declared,
     FieldInfo,
@@ -33,6 +36,7 @@ from riskshare.parameters import (
     Labels,
     Parameter,
     Reference,
+    field_paths,
     fields_of,
     item_path,
     numbers_in,
@@ -204,8 +208,9 @@ class Case(Declared):
         """Yield path, value and declaration of every number that was given."""
         found: list[tuple[str, float, Parameter]] = []
 
+        labels = self.labels()
+
         def collect(path: str, given: Given, parameter: Parameter, owner: Any) -> Given:
-            labels = self._labels_of(owner)
             for name, number in numbers_in(given, path, labels, parameter.sequence):
                 found.append((name, number, parameter))
             return given
@@ -217,46 +222,162 @@ class Case(Declared):
         """Return the number at a path."""
         numbers = self.numbers()
         if path not in numbers:
-            raise ArgumentError(_no_path(path, numbers))
+            raise ArgumentError(f"no number has the path {path!r}{_near(path, numbers)}")
         return numbers[path]
 
     def with_numbers(self, values: Mapping[str, float]) -> Self:
-        """Return the case with the numbers at the given paths replaced.
+        """Return the case with numbers at the given paths, all set at once.
 
         A path may name one label of a number that holds for all, such as
-        ``msk.marginal-rate.rate[inpatients]``.
+        ``msk.marginal-rate.rate[inpatients]``, and a number that was left out.
+
+        Raises
+        ------
+        ArgumentError
+            For a path or a label that there is not, with the nearest, and for what is no number.
+        CaseError
+            For numbers that the case cannot have.
         """
-        left = dict(values)
 
-        def change(path: str, given: Given, parameter: Parameter, owner: Any) -> Given:
-            labels = self._labels_of(owner)
-            for name in [name for name in left if split_path(name)[0] == path or name == path]:
-                keys = () if name == path else split_path(name)[1]
-                value = float(left[name])
-                try:
-                    given = set_label(given, keys, value, parameter, labels)
-                except KeyError as missing:
-                    raise ArgumentError(f"{name}: no label {missing} on {path}") from None
-                left.pop(name)
-            return given
+        def number(field: Field, path: str) -> Given:
+            if not isinstance(field.info.declaration, Parameter):
+                near = _near(path, self.numbers())
+                raise ArgumentError(f"{path} is no number; accepted: the path of one{near}")
+            value = values[path]
+            if isinstance(value, str | bool) or np.ndim(value):
+                raise ArgumentError(f"{path}: found {value!r}; accepted: a number")
+            return field.with_number(path, float(value))
 
-        new = rebuild(self, "", change)
+        return dataclasses.replace(self, **self.changed(values, number))
+
+    def changed(self, paths: Iterable[str], new: "Callable[[Field, str], Any]") -> dict[str, Any]:
+        """Return the fields of the case that differ once fields below them hold something new.
+
+        Parameters
+        ----------
+        paths
+            Of fields, or of numbers in them. A number for all labels comes before those for some.
+        new
+            Takes a field and the path, and returns what the field is to hold.
+
+        Raises
+        ------
+        ArgumentError
+            For a path that there is not, with the nearest.
+        """
+        left = sorted(paths, key=lambda path: len(split_path(path)[1]))
+        fields = _changed(self, self, "", self.labels(), left, new)
         if left:
-            raise ArgumentError(_no_path(next(iter(left)), self.numbers()))
-        return new
+            near = _near(left[0], dict.fromkeys([*self.numbers(), *field_paths(self)]))
+            raise ArgumentError(
+                f"{left[0]}: nothing in the case has that path"
+                f"{near or '; paths are those of error messages'}"
+            )
+        return fields
 
-    def _labels_of(self, owner: Any) -> Labels:
-        labels = self.labels()
-        lines, other = getattr(owner, "lines", None), getattr(owner, "other", None)
+    def labels_of(self, node: Any, labels: Labels) -> Labels:
+        """Return the labels by which numbers of an object, and of what it holds, may vary.
+
+        Those of what holds it, but: within a contract the partners and lines of its scope, within
+        an object that lists lines these, and within one with ``other`` items of its own their
+        names.
+        """
+        own = dict(labels)
+        if isinstance(node, Contract):
+            own["line"] = self.scope_lines(node)
+            if node.partners is not None:
+                inside = {p.name for p in self.partners if p.kind in ("external", "pool")}
+                inside |= set(node.partners)
+                own["partner"] = tuple(name for name in labels["partner"] if name in inside)
+        lines, other = getattr(node, "lines", None), getattr(node, "other", None)
         if isinstance(lines, tuple) and lines and all(isinstance(line, str) for line in lines):
-            labels = {**labels, "line": lines}
-        return {**labels, "item": tuple(other)} if isinstance(other, Mapping) else labels
+            own["line"] = lines
+        if isinstance(other, Mapping):
+            own["item"] = tuple(other)
+        return own
 
 
-def _no_path(path: str, numbers: Mapping[str, float]) -> str:
-    near = difflib.get_close_matches(path, numbers, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
-    return f"no number has the path {path!r}{hint}"
+@dataclass(frozen=True)
+class Field:
+    """A field at its place in a case: what it is, what it holds, and the labels it may vary by."""
+
+    info: FieldInfo
+    value: Any
+    labels: Labels
+
+    def with_number(self, path: str, value: float) -> Given:
+        """Return the given value with a number where the path says.
+
+        Raises
+        ------
+        ArgumentError
+            For a label that there is not.
+        """
+        parameter = self.info.declaration
+        assert isinstance(parameter, Parameter)
+        keys = split_path(path)[1]
+        axes = [axis for axis in parameter.all_axes if axis not in FREE_LENGTH]
+        known = [label for axis in axes for label in self.labels.get(axis, ())]
+        try:
+            if self.value is not None:
+                return set_label(self.value, keys, value, parameter, self.labels)
+            for key in keys:
+                if key not in known:
+                    raise KeyError(key)
+        except KeyError as missing:
+            near = _near(str(missing.args[0]), known).removeprefix("; ")
+            listed = f"accepted: {', '.join(known)}" if known else "it has no labels"
+            hint = " ".join(part for part in (near, listed) if part)
+            raise ArgumentError(f"{path}: no label {missing} there; {hint}") from None
+        given: Given = value  # what the other labels have is left for the check to ask
+        for key in reversed(keys):
+            given = FrozenMap({key: given})
+        return given
+
+
+def _changed(
+    case: Case,
+    node: Declared,
+    prefix: str,
+    labels: Labels,
+    left: list[str],
+    new: Callable[[Field, str], Any],
+) -> dict[str, Any]:
+    """Return the fields of a declared object that differ, and take their paths out of ``left``."""
+    fields: dict[str, Any] = {}
+    labels = case.labels_of(node, labels)
+    for info in fields_of(type(node)):
+        value: Any = getattr(node, info.name)
+        at = ".".join(part for part in (prefix, info.name.rstrip("_")) if part)
+        number = isinstance(info.declaration, Parameter)
+        if isinstance(info.declaration, Parameter) and info.declaration.derived:
+            continue
+        for path in [p for p in left if p == at or (number and split_path(p)[0] == at)]:
+            left.remove(path)
+            fields[info.name] = value = new(Field(info, value, labels), path)
+        if isinstance(value, Declared):
+            inner = _changed(case, value, at, labels, left, new)
+            if inner:
+                fields[info.name] = _replaced(value, inner)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Declared):
+            parts = [
+                _changed(case, item, item_path(prefix, info, item, i), labels, left, new)
+                for i, item in enumerate(value)
+            ]
+            if any(parts):
+                items = zip(value, parts, strict=True)
+                fields[info.name] = tuple(_replaced(*item) for item in items)
+    return fields
+
+
+def _replaced(node: Any, fields: Mapping[str, Any]) -> Any:
+    return dataclasses.replace(node, **fields) if fields else node
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    """Return a question after the known words that are most like one that is not."""
+    near = difflib.get_close_matches(word, list(known), n=3)
+    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 __all__ = ["Case", "Change", "Contract", "FieldInfo", "Origin", "Partner", "fields_of", "item_path"]

@@ -75,7 +75,7 @@ def test_every_key_is_documented(record: dict[str, Any]) -> None:
 
 def test_rates_are_samples_over_seconds(one: dict[str, Any]) -> None:
     speed = one["speed"]
-    for way in ("kernel", "simulate", "estimate"):
+    for way in ("kernel", "simulate", "estimate", "estimate_all"):
         at = speed[way]
         assert at["seconds"] == min(at["all_seconds"])
         assert len(at["all_seconds"]) == 2

@@ -1,11 +1,15 @@
 """The command line as a person meets it: tables, files, one-line errors, exit status 2."""
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import xarray as xr
+
+import riskshare as rs
+from riskshare.files.results import write_summary
 
 ACTUALS = """line,year,activity
 outpatients,2018/19,32000
@@ -57,6 +61,30 @@ def test_run_writes_outcomes_and_summary(tmp_path: Path) -> None:
     assert rows[0] == "of,name,partner,year,statistic,level,value,standard_error"
     assert any(",position_mean," in row for row in rows)
     assert sorted(path.name for path in folder.iterdir()) == ["outcomes.nc", "summary.csv"]
+
+
+def test_no_figure_of_the_summary_loses_its_name(tmp_path: Path) -> None:
+    """Each row says what it is of: no two have the same labels, and none is left out."""
+    case = rs.load_case("msk-toy")
+    table = rs.summarise(rs.simulate(case, samples=64))
+    path = write_summary(tmp_path, table)
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    labels = [
+        tuple(v for k, v in row.items() if k not in ("value", "standard_error")) for row in rows
+    ]
+
+    assert len(set(labels)) == len(rows)
+    named = [name for name in table.data_vars if f"{name}_error" in table]
+    assert len(rows) == sum(table[name].size for name in named)
+    released = {
+        row["name"]: float(row["value"])
+        for row in rows
+        if row["statistic"] == "saving_released_mean" and row["year"] == "all"
+    }
+    assert set(released) == {change.name for change in case.changes}
+    for name, value in released.items():
+        assert value == float(table.saving_released_mean.sel(change=name, year="all"))
 
 
 def test_settle_prints_the_toy_case_to_the_penny(actuals: Path, tmp_path: Path) -> None:

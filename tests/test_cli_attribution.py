@@ -63,6 +63,14 @@ def test_one_axis_may_be_asked_for():
     assert "by driver" not in text
 
 
+def test_a_partner_that_has_one_part_is_said_to():
+    text = run("attribute", "msk-toy", "--samples", "64", "--partner", "acute", "--by", "member")
+    assert "By partner there is one part of it alone; the system alone is split by partner." in text
+    text = run("attribute", "msk-toy", "--samples", "64", "--by", "member")
+    assert "system, by partner" in text
+    assert text.count("one part of it alone") == 3  # of the three partners that are printed
+
+
 def test_influence_prints_alignment_and_writes_it(tmp_path):
     text = run("influence", "msk-toy", "--samples", "4096", "--out", tmp_path)
     found = rs.influence(rs.load_case("msk-toy"), samples=4096).sel(year="all")

@@ -115,7 +115,7 @@ def test_what_differs_besides_the_contracts_is_said(tmp_path: Path) -> None:
         (("msk-toy", "msk-toy"), "each case once"),
         (("msk-toy", "mid-nottinghamshire-msk"), "years of"),
         (("msk-toy", "--variants", "--against", "blok"), "accepted: one of as agreed, block"),
-        (("msk-toy", "--variants", "--year", "1999"), "2018/19 or all"),
+        (("msk-toy", "--variants", "--year", "1999"), "2018/19, all"),
         (("msk-toy", "dorset-block", "--host", "acute"), "give --variants too"),
         (("msk-toy", "dorset-block", "--variants"), "one case"),
         (("shared-savings-aco", "--variants"), "--host aco"),

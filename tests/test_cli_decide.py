@@ -41,6 +41,15 @@ def test_what_cannot_be_had_is_said_and_fails(tmp_path):
     assert not (tmp_path / "never.toml").exists()
 
 
+def test_nobody_is_worse_off_than_under_a_version_of_the_case():
+    said = run(
+        "calibrate", "msk-toy", "--minimise", "msk.funding.amount", "--free", FREE,
+        "--status-quo", "block", "--appetite", "commissioner=mean - 0.5 tail_value_at_risk[0.95]",
+    )  # fmt: skip
+    assert "converged" in said
+    assert "difference_tail_value_at_risk[commissioner,0.95]" in said
+
+
 def test_sensitivities_are_printed_and_written(tmp_path):
     said = run(
         "sensitivities", "msk-toy", "--out", str(tmp_path), "--partner", "commissioner",
@@ -60,6 +69,8 @@ def test_sensitivities_are_printed_and_written(tmp_path):
     [
         (["--free", "msk.funding.amount=low:high"], "accepted: PATH=LOW:HIGH"),
         (["--free", FREE, "--free", "msk.pool.share[acute]"], "give bounds for all of them"),
+        (["--free", FREE, "--appetite", "mean", "--appetite", "acute=mean"], "it alone, or"),
+        (["--free", FREE, "--appetite", "mean"], "give status_quo="),
     ],
 )
 def test_bounds_that_mean_nothing(arguments, said):

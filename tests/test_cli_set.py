@@ -154,7 +154,8 @@ def test_settle_pays_by_what_was_set(tmp_path: Path) -> None:
 
 
 def test_help_shows_the_brackets_of_a_path() -> None:
-    told = "".join(_run("stress", "--help").stdout.split())
+    wide = CliRunner(env={"COLUMNS": "200"})  # so that no word is broken between lines
+    told = wide.invoke(app, ["stress", "--help"], catch_exceptions=False).stdout
 
     assert told.count("[acute]") == 2  # of --set and of --target
 

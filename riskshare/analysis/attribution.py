@@ -14,6 +14,7 @@ from riskshare.analysis.shares import levels_of, shares_table
 from riskshare.analysis.split import AXES, split_positions
 from riskshare.case import Case
 from riskshare.names import DRIVER, LINE, PARTNER, SAMPLE, TERM, YEAR
+from riskshare.outcomes import coordinates
 from riskshare.run.sampling import REPLICATES
 from riskshare.statistics import Floats
 from riskshare.summary.axes import Axes
@@ -85,8 +86,8 @@ def attribute(
         ``<name>_by_line`` on (line, ...), ``<name>_by_year`` (parts of the row ``all``, so without
         it) and ``<name>_by_member`` on (member, ...) of the system, (member, year). ``alone_mean``,
         ``interaction_mean``, ``interaction_standard_deviation`` on (driver, year, partner).
-        ``position_at_plan`` on (year, partner), ``position_at_plan_by_term``,
-        ``position_at_plan_by_line``. Each statistic with ``<name>_error``, its Monte Carlo standard
+        ``position_at_plan`` on (year, partner), and its parts ``position_at_plan_by_<axis>`` by
+        term, line, year and member. Each statistic with ``<name>_error``, its Monte Carlo standard
         error between replicates. Groups and all years as in `riskshare.summarise`.
 
     Raises
@@ -110,6 +111,7 @@ def attribute(
     """
     confidences = levels_of(levels)
     rate = discount_rate_of(discount_rate)
+    year_weights(xr.Dataset(coords=coordinates(case)), rate, prices)  # refuses before the work
     split = split_positions(case, samples, seed, replicates, groups, permutations, workers, by)
     yearly, summed = year_weights(split.outcomes, rate, prices)
     found = shares_table(split, Axes.of(split.outcomes, yearly, summed), confidences)

@@ -6,7 +6,6 @@ matters in. A number that moves nothing, on draws or scan, never binds.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -14,64 +13,18 @@ from numpy.typing import NDArray
 
 from riskshare.analysis.findings import Finding
 from riskshare.analysis.gates import step_numbers
-from riskshare.analysis.probe import Probe, Settled, Values
-from riskshare.bind.many import varied_leaves
-from riskshare.contract.support import StrandedSupport
-from riskshare.errors import RiskshareError
-from riskshare.parameters import (
-    Declared,
-    Parameter,
-    fields_of,
-    item_path,
-    label_path,
-    numbers_in,
-    split_path,
+from riskshare.analysis.moves import (
+    GATED,
+    Number,
+    far_values,
+    is_unused,
+    moved_numbers,
+    near_values,
+    numbers_of,
 )
-
-_LITTLE = 1e-3
-_NEVER_ASKED = ("in_force",)
-_GATED = (".low_volume", ".gate.scale.rate", ".gate.scale.members")
-"""Numbers that decide whether a gate opens, besides those that put a jump somewhere."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number somebody gave in a contract."""
-
-    path: str
-    value: float
-    parameter: Parameter
-
-
-def numbers_of(probe: Probe) -> Iterator[Number]:
-    """Yield the numbers of contracts that differ from what stands there unless given."""
-    for contract in probe.case.contracts:
-        for node, prefix in _nodes(contract, contract.name):
-            for info in fields_of(type(node)):
-                declaration, given = info.declaration, getattr(node, info.name)
-                if not isinstance(declaration, Parameter) or declaration.derived:
-                    continue
-                if info.name in _NEVER_ASKED or given is None:
-                    continue
-                if not info.required and given == info.default:
-                    continue
-                labels = {**probe.labels, "item": tuple(getattr(node, "other", ()) or ())}
-                path = f"{prefix}.{info.name}"
-                for name, value in numbers_in(given, path, labels, declaration.sequence):
-                    yield Number(name, float(value), declaration)
-
-
-def _nodes(node: Declared, prefix: str) -> Iterator[tuple[Declared, str]]:
-    """Yield a declared object and all that it holds, with their paths."""
-    yield node, prefix
-    for info in fields_of(type(node)):
-        value = getattr(node, info.name)
-        if isinstance(value, Declared):
-            yield from _nodes(value, f"{prefix}.{info.name}")
-        elif isinstance(value, tuple) and value and isinstance(value[0], Declared):
-            for i, item in enumerate(value):
-                below = item_path(prefix, info, item, i)
-                yield from _nodes(item, below)
+from riskshare.analysis.probe import Probe, Settled, Values
+from riskshare.contract.support import StrandedSupport
+from riskshare.parameters import split_path
 
 
 def binding(
@@ -108,9 +61,9 @@ def _matters(
     """Return the share of draws in which a number matters, and whether it does so anywhere."""
     changed = np.zeros(base.posting.shape[-1], bool)
     head = split_path(number.path)[0]
-    gated = head in steps or head.endswith(_GATED)
+    gated = head in steps or head.endswith(GATED)
     tried = False
-    for moves in (_near(probe, number), _far(number) if gated else ()):
+    for moves in (near_values(probe, number), far_values(number) if gated else ()):
         for value in moves:
             now = _changed(probe, values, number, value, base)
             if now is not None:
@@ -123,60 +76,12 @@ def _matters(
     return float(changed[:drawn].mean()), bool(changed.any())
 
 
-def _near(probe: Probe, number: Number) -> Iterator[float]:
-    size = abs(number.value)
-    if size == 0:
-        money = number.parameter.unit.startswith("money per year") or number.parameter.unit == (
-            "money"
-        )
-        view = probe.bound.plan.view
-        size = float((view.plan * view.price).sum(1).max()) or 1.0 if money else 1.0
-    yield number.value + _LITTLE * size
-    yield number.value - _LITTLE * size
-
-
-def _far(number: Number) -> Iterator[float]:
-    lower, upper = number.parameter.lower, number.parameter.upper
-    off = upper if "break_glass.threshold" in number.path else lower
-    for value in (off, number.value / 2, 2 * number.value):
-        if value is not None and value != number.value:
-            yield value
-
-
-def _moved(probe: Probe, number: Number, value: float) -> Iterator[dict[str, float]]:
-    """Yield the number moved, alone, and then with another that gives way.
-
-    Shares that must sum to one can only move in pairs.
-    """
-    yield {number.path: value}
-    head, keys = split_path(number.path)
-    if not keys:
-        return
-    numbers = probe.case.numbers()
-    siblings = [p for p in numbers if split_path(p)[0] == head and p != number.path]
-    axis = next((a for a in number.parameter.axes if keys[-1] in probe.labels.get(a, ())), None)
-    others = [] if axis is None else [_relabelled(head, keys, name) for name in probe.labels[axis]]
-    for other in dict.fromkeys([*siblings, *others]):
-        if other != number.path:
-            yield {
-                number.path: value,
-                other: numbers.get(other, 0.0) - (value - number.value),
-            }
-
-
-def _relabelled(head: str, keys: tuple[str, ...], label: str) -> str:
-    path = head
-    for key in (*keys[:-1], label):
-        path = label_path(path, key)
-    return path
-
-
 def _changed(
     probe: Probe, values: Values, number: Number, value: float, base: Settled
 ) -> NDArray[np.bool_] | None:
     """Return in which samples any money moves with a number; None where it cannot move so."""
-    for numbers in _moved(probe, number, value):
-        if _unused(probe, numbers):
+    for numbers in moved_numbers(probe, number, value):
+        if is_unused(probe, numbers):
             return np.zeros(base.posting.shape[-1], bool)
         after = probe.settle_at(values, numbers)
         if after is None:
@@ -187,15 +92,6 @@ def _changed(
             changed |= (np.abs(after.cash - base.cash) > least[:, None]).any((0, 1))
         return np.asarray(changed)
     return None
-
-
-def _unused(probe: Probe, numbers: dict[str, float]) -> bool:
-    """Whether no term uses a number, such as one of a budget that nobody names."""
-    try:
-        arrays = {path: np.array([value]) for path, value in numbers.items()}
-        return varied_leaves(probe.case, probe.bound, arrays) == {}
-    except RiskshareError:
-        return False
 
 
 def _findings(

@@ -9,9 +9,13 @@ import numpy as np
 import xarray as xr
 
 from riskshare.analysis.evaluation import Evaluation
-from riskshare.analysis.search import Problem, Search, searched
-from riskshare.analysis.statements import Statement, statement_of
+from riskshare.analysis.figures import Position
+from riskshare.analysis.problem import HOLDS, Problem
+from riskshare.analysis.search import Search, searched
+from riskshare.analysis.statements import Statement, accepted, statement_of, terms_of
 from riskshare.analysis.streaming import whole_blocks
+from riskshare.analysis.systems import refuse_strangers
+from riskshare.analysis.vocabulary import Vocabulary, resolved
 from riskshare.case import Case
 from riskshare.contract.sharing import Pool
 from riskshare.errors import ArgumentError
@@ -22,6 +26,7 @@ from riskshare.run.gradients import gradients_of, program_of
 from riskshare.run.program import Program
 from riskshare.run.sampling import REPLICATES, sampling_of
 from riskshare.run.simulate import refuse_persons
+from riskshare.run.tables import ready
 from riskshare.statistics import Floats
 
 Status = Literal["converged", "infeasible", "not-converged"]
@@ -63,6 +68,8 @@ def calibrate(
     targets: Mapping[str, float] | None = None,
     constraints: Mapping[str, Limits] | None = None,
     minimise: str | None = None,
+    status_quo: Case | None = None,
+    appetite: str | Mapping[str, str] | None = None,
     samples: int = 65_536,
     seed: int = 1,
     sampler: str = "sobol",
@@ -72,14 +79,33 @@ def calibrate(
 ) -> Calibration:
     """Find numbers at which stated results hold.
 
-    Statements name statistics of a position, a partner and where needed a year and a level, as
-    ``position_mean[acute]``, ``position_quantile[system,all,0.05]``,
-    ``position_probability_of_deficit[acute,2018/19]``. Of the numbers at which all hold, those
-    nearest to the case's own are taken, in units of their bounds, or those at which a statistic or
-    a number is least. Shares that must sum to one do so throughout.
+    A statement is a figure, or a sum of figures with numbers before them (``a - 0.5 b``, blanks
+    about plus and minus). Figures are
 
-    The search is scipy's SLSQP under the exact gradients of `riskshare.sensitivities`, on the same
-    random numbers throughout.
+    - ``<outcome>_<statistic>[labels]``: mean, standard_deviation, quantile, tail_value_at_risk and,
+      of positions, probability_of_deficit, of any outcome of `riskshare.simulate`:
+      ``position_quantile[system,all,0.05]``, ``posting_mean[msk.pool,acute]``,
+      ``line_cost_mean[inpatients]``; of ``activity``, ``case_mix``, ``unit_cost`` and
+      ``driver_index``; of ``deviation`` and ``absolute_deviation``, how far a line's value is off
+      plan, as a share of it; of ``transfer``, the money that changes hands under the terms named,
+      or those that share: each year 1/2 sum over partners of what each gets net, without its sign;
+    - ``difference_<statistic>[labels]``: of a position, less the same under the status quo;
+    - ``term_probability[term]``, ``number_probability[path]``: how often a term pays, and a number
+      binds, as in `riskshare.clauses`;
+    - ``alignment``: as in `riskshare.influence`, from 4,096 samples at most, its kinks rounded off,
+      which takes at most 0.0005 off it for each partner;
+    - a number of the case, by its path.
+
+    Years are ``all`` unless named; a probability is then that of any year, an alignment that of
+    all years' sum. Of the numbers at which all statements hold, those nearest to the case's own are
+    taken, in units of their bounds, or those at which ``minimise`` is least. Shares that must sum
+    to one do so throughout.
+
+    The search is scipy's SLSQP on the same random numbers throughout. Gradients of positions are
+    the exact ones of `riskshare.sensitivities`; those of other outcomes, of chances that clauses
+    bind and of alignment, and those of quantiles, tails and chances by a number that reaches a
+    gate, are central differences over a fraction of the bounds. A statement's error is that of the
+    sum, from the influence of each sample on all of its figures together.
 
     Parameters
     ----------
@@ -88,16 +114,23 @@ def calibrate(
     free
         Bounds by path; or paths, whose bounds are those of the field.
     targets
-        What statistics are to be.
+        What statements are to be.
     constraints
-        Least and most of statistics; None for no limit.
+        Least and most of statements; None for no limit.
     minimise
-        A statistic, or the path of a free number; with a minus in front it is made as large as can
-        be. Unless given, the least change of the numbers.
+        A statement, such as the path of a free number or ``transfer_mean``; with a minus in front
+        it is made as large as can be. Unless given, the least change of the numbers.
+    status_quo
+        The case under which partners stand as long as nothing is agreed, with the same partners,
+        years and currency; it is settled on the same random numbers.
+    appetite
+        What a partner counts: ``"mean - 0.5 tail_value_at_risk[0.95]"``, a sum of statistics of its
+        position. Adds the constraint that each partner is at least as well off as under the status
+        quo: every organisation of the system, or those that are keys of a mapping, each by its own.
     samples, seed, sampler, replicates, workers
         As in `riskshare.estimate`.
     iterations
-        Of the search at most.
+        Of the search at most, with three evaluations for each.
 
     Returns
     -------
@@ -107,8 +140,9 @@ def calibrate(
     ------
     ArgumentError
         Before the search: for a path that does not exist, cannot move or moves none of the
-        statements; a start outside its bounds; a share that is free alone; statements that
-        contradict each other; a statistic that the samples cannot resolve.
+        statements; a start outside its bounds; a share that is free alone; statements that cannot
+        be read or contradict each other; a statistic that the samples cannot resolve; a status quo
+        of another system.
 
     Examples
     --------
@@ -120,39 +154,87 @@ def calibrate(
     ... )
     >>> found.status
     'converged'
+
+    See Also
+    --------
+    riskshare.compare : The differences from a status quo, and how sure they are.
+    riskshare.variants : Cases that may be one.
     """
     program = program_of(case)
     refuse_persons(program.bound)
     sampling = whole_blocks(sampling_of(samples, seed, sampler, replicates))
+    _refuse_status_quo(case, status_quo)
+    vocabulary = Vocabulary(case, program.bound, sampling.samples, status_quo is not None)
     names, limits = _limits(targets or {}, constraints or {})
-    objective, sign = _objective(minimise)
-    stated = [*names]
-    if objective is not None and objective not in free and objective not in stated:
-        stated.append(objective)
-    if not names:
-        raise ArgumentError("targets and constraints name no statistic; state at least one")
-    statements = [statement_of(case, name, sampling.samples) for name in stated]
+    if appetite is not None:
+        names, limits = _limits(targets or {}, _with_appetite(vocabulary, constraints, appetite))
+    if not names and minimise is None:
+        raise ArgumentError(
+            "targets and constraints name no statistic; state at least one, or what to minimise"
+        )
+    statements = [statement_of(vocabulary, name) for name in names]
+    least, sign = _objective(vocabulary, minimise)
+    if least is not None and least.name not in names:
+        names.append(least.name)
+        statements.append(least)
+        limits.append((-np.inf, np.inf))
+    _refuse_idle(status_quo, statements)
     bounds = _bounds(program, free)
     paths = tuple(bounds)
-    evaluation = Evaluation(
-        gradients_of(case, paths, np.float32), statements, sampling, threads(workers)
-    )
-    start = np.array([program.parameters[path] for path in paths])
-    weights = np.zeros(len(paths))
-    if objective in paths:
-        weights[paths.index(objective)] = sign
+    of_paths = np.array([bounds[path] for path in paths]).T
     problem = Problem(
-        evaluation,
-        start,
-        np.array([bounds[path] for path in paths]).T,
-        _scored(statements, np.array(limits + [(-np.inf, np.inf)] * (len(stated) - len(names))).T),
+        Evaluation(
+            gradients_of(case, paths, np.float32),
+            statements,
+            sampling,
+            of_paths,
+            threads(workers),
+            status_quo,
+        ),
+        np.array([program.parameters[path] for path in paths]),
+        of_paths,
+        _scored(statements, np.array(limits).T, sampling.samples),
         _sums(case, paths),
-        weights if objective in paths else None,
-        (stated.index(objective), sign) if objective in stated else None,
+        None if least is None else (names.index(least.name), sign),
     )
-    _refuse_without_effect(problem, paths, stated)
+    _refuse_without_effect(problem, paths)
     found = searched(problem, iterations)
-    return _calibration(case, program, paths, statements, problem, found, samples, sampling)
+    return _calibration(case, program, paths, problem, found, samples, sampling)
+
+
+def _refuse_status_quo(case: Case, status_quo: Case | None) -> None:
+    """Refuse a status quo with other partners, years or currency."""
+    if status_quo is None:
+        return
+    if not isinstance(status_quo, Case):
+        raise ArgumentError(
+            f"status_quo is {status_quo!r}; accepted: a case, such as "
+            'riskshare.variants(case)["activity"]'
+        )
+    refuse_strangers({"case": case, "status_quo": status_quo}, "case")
+    refuse_persons(ready(status_quo))
+
+
+def _refuse_idle(status_quo: Case | None, statements: Sequence[Statement]) -> None:
+    """Refuse a status quo that nothing is held against."""
+    figures = [figure for statement in statements for _, figure in statement.parts]
+    used = any(isinstance(figure, Position) and figure.reference for figure in figures)
+    if status_quo is not None and not used:
+        raise ArgumentError(
+            'status_quo is given and nothing is held against it; give appetite="mean", or state '
+            "difference_mean of a partner"
+        )
+
+
+def _with_appetite(
+    vocabulary: Vocabulary, constraints: Mapping[str, Limits] | None, appetite: Any
+) -> dict[str, Limits]:
+    """Return constraints with those that leave partners as well off as before."""
+    found = dict(constraints or {})
+    for name in accepted(vocabulary, appetite):
+        low, high = found.get(name, (None, None))
+        found[name] = (0.0 if low is None else max(0.0, low), high)
+    return found
 
 
 def _limits(
@@ -182,7 +264,7 @@ def _limits(
     return list(found), list(found.values())
 
 
-def _scored(statements: Sequence[Statement], limits: Floats) -> Floats:
+def _scored(statements: Sequence[Statement], limits: Floats, samples: int) -> Floats:
     """Return limits with those of chances as scores, as the search takes them.
 
     Raises
@@ -194,13 +276,15 @@ def _scored(statements: Sequence[Statement], limits: Floats) -> Floats:
 
     found = limits.copy()
     for row, statement in enumerate(statements):
-        if statement.statistic != "probability_of_deficit":
+        if not statement.chance:
             continue
         for limit in limits[:, row]:
             if np.isfinite(limit) and not 0 < limit < 1:
                 raise ArgumentError(
                     f"{statement.name} is {limit:g}; accepted: a chance above 0 and below 1"
                 )
+            if np.isfinite(limit):
+                resolved(f"{statement.name} = {limit:g}", min(limit, 1 - limit), samples)
         found[:, row] = ndtri(np.clip(limits[:, row], 0, 1))
     return found
 
@@ -215,11 +299,14 @@ def _number(what: str, value: Any) -> float:
     return number
 
 
-def _objective(minimise: str | None) -> tuple[str | None, float]:
+def _objective(vocabulary: Vocabulary, minimise: str | None) -> tuple[Statement | None, float]:
+    """Return what is made least, and -1 where the opposite of a single figure is."""
     if minimise is None:
         return None, 1.0
     name = minimise.strip()
-    return (name[1:].strip(), -1.0) if name.startswith("-") else (name, 1.0)
+    opposite = name.startswith("-") and len(terms_of(name)) == 1
+    stated = statement_of(vocabulary, name[1:].strip() if opposite else name)
+    return stated, -1.0 if opposite else 1.0
 
 
 def _bounds(
@@ -296,29 +383,28 @@ def _sums(case: Case, paths: Sequence[str]) -> list[tuple[list[int], float]]:
     return found
 
 
-def _refuse_without_effect(problem: Problem, paths: Sequence[str], stated: Sequence[str]) -> None:
+def _refuse_without_effect(problem: Problem, paths: Sequence[str]) -> None:
     """Refuse numbers that move nothing, and chances that nothing moves from where they stand."""
     place = np.zeros(len(paths))
     first = problem.at(place)
     moved = np.array(first.reach)
     for members, _ in problem.sums:  # one share makes room for another
         moved[members] = moved[members].max()
+    stated = ", ".join(statement.name for statement in problem.statements)
     for at, path in enumerate(paths):
-        priced = problem.linear is not None and problem.linear[at]
-        if not moved[at] > 1e-9 and not priced:
+        if not moved[at] > 1e-9:
             raise ArgumentError(
-                f"free: {path} moves none of {', '.join(stated)}; leave it out, or state a result "
+                f"free: {path} moves none of {stated}; leave it out, or state a result "
                 "that it moves"
             )
-    lacking = problem.gaps(place) > 0
+    lacking = problem.gaps(place) > HOLDS
     for row, statement in enumerate(problem.statements):
         if lacking[row] and not np.abs(first.jacobian[row]).max(initial=0.0) > 0:
             value = float(problem.plain(first.values)[0][row])
             raise ArgumentError(
                 f"{statement.name} is {value:g} in the case, from where no free number moves it; "
-                "start nearer, or state a quantile: a chance of a deficit of at most 0.05 is "
-                f"position_quantile[{statement.partner},{statement.year},0.05] of at least the "
-                "target"
+                "start nearer, as case.with_numbers({...}), or state a quantile: a chance of a "
+                "deficit of at most 0.05 is position_quantile[..., 0.05] of at least the target"
             )
 
 
@@ -326,7 +412,6 @@ def _calibration(
     case: Case,
     program: Program,
     paths: tuple[str, ...],
-    statements: Sequence[Statement],
     problem: Problem,
     found: Search,
     asked: int,
@@ -350,7 +435,7 @@ def _calibration(
         "shadow_price": ("statement", found.price),
         "relaxation": ("statement", found.relaxation),
     }
-    coordinates = {"path": list(paths), "statement": [s.name for s in statements]}
+    coordinates = {"path": list(paths), "statement": [s.name for s in problem.statements]}
     attrs = attributes(case, "float32") | sampling.attributes(asked)
     attrs |= {"status": found.status, "evaluations": problem.evaluation.calls}
     table = xr.Dataset(variables, coordinates, attrs)

@@ -13,10 +13,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from riskshare.analysis.binding import _GATED, Number, _far, _moved, _near, _unused, numbers_of
 from riskshare.analysis.gates import HALF_WINDOW, StepNumber, step_numbers, value_of
 from riskshare.analysis.jumps import smallest
 from riskshare.analysis.margins import BANDS, ByBand, Outcomes, bands_of, mean_where, share_of
+from riskshare.analysis.moves import (
+    GATED,
+    Number,
+    far_values,
+    is_unused,
+    moved_numbers,
+    near_values,
+    numbers_of,
+)
 from riskshare.analysis.neutral import by_chance_alone
 from riskshare.analysis.probe import Numbers, Probe, Settled
 from riskshare.case import Case
@@ -198,7 +206,7 @@ def _numbers(
     shares = np.full((2, len(probe.years) + 1, len(listed)), np.nan)
     for place, number in enumerate(listed):
         head = split_path(number.path)[0]
-        gated = head in steps or head.endswith(_GATED)
+        gated = head in steps or head.endswith(GATED)
         flags = _moves(probe, values, number, gated, base)
         if flags is not None:
             shares[:, :, place] = share_of(_with_any(flags), replicates)
@@ -224,7 +232,7 @@ def _moves(
     """Return where money moves with a number, (year, sample); None where it cannot be another."""
     moved = np.zeros(base.gross.shape, bool)
     tried = False
-    for tries in (_near(probe, number), _far(number) if gated else ()):
+    for tries in (near_values(probe, number), far_values(number) if gated else ()):
         for value in tries:
             after = _settled_at(probe, values, number, value, base)
             if after is None:
@@ -240,8 +248,8 @@ def _moves(
 def _settled_at(
     probe: Probe, values: dict[str, Numbers], number: Number, value: float, base: Settled
 ) -> Settled | None:
-    for numbers in _moved(probe, number, value):
-        if _unused(probe, numbers):
+    for numbers in moved_numbers(probe, number, value):
+        if is_unused(probe, numbers):
             return base
         after = probe.settle_at(values, numbers)
         if after is not None:

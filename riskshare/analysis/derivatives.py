@@ -9,14 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from riskshare.program.functionals import Functionals
 from riskshare.statistics import Estimate, Floats
 
 ATOM_SHARE = 1e-3
 """Share of samples at a value from which it is an atom."""
+
+ALIKE = 1e-4
+"""Error of the mean derivative in an atom, as a share of it, up to which all of it moves alike."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ class Sums:
 
         The place looked at is a pilot's; from there it is as far to the quantile of this run as
         samples below it are too few, and the error counts how far that is known.
+
+        The error counts as well what a kernel `WIDER` than this one would have found otherwise,
+        where there is such a weight. Its bias goes with the fourth power of the width where
+        E[dx | x] is smooth, so that this is three times that of the kernel itself.
         """
         near, at = (self._weights(name, level) for name in ("near", "at"))
         atom = at.sum(0) > ATOM_SHARE * self._all
@@ -69,8 +78,27 @@ class Sums:
         slope = np.where(atom[:, None], 0.0, self._slope(level, found))
         density = np.maximum(near.sum(0)[:, None] / self._all, 1e-30)
         under = self.by["under"][:, :, level, None] - self.samples[:, None, None] * of
+        off: Any = 0.0
+        if ("near_wide", level) in self.functionals.kinds:
+            wide = self._derivatives("near_wide", level).sum(0)
+            whole = self._weights("near_wide", level).sum(0)[:, None]
+            off = np.where(atom[:, None], 0.0, wide / np.where(whole > 0, whole, 1) - found)
         found = found - slope * under.sum(0) / self._all / density
-        return self._estimate(found, influence - slope * under / density)
+        return self._estimate(found, influence - slope * under / density, off)
+
+    def falls_apart(self, level: int) -> NDArray[np.bool_]:
+        """Return whether a quantile is an atom whose samples do not all move alike: (series, path).
+
+        It then spreads, another way for more of the number than for less: there is no derivative.
+        """
+        at = self._weights("at", level)[:, :, None]
+        products, whole = self._derivatives("at", level), at.sum(0)
+        atom = whole > ATOM_SHARE * self._all
+        found = products.sum(0) / np.where(atom, whole, 1)
+        scale = self._all / np.where(atom, whole, 1)
+        error = self._estimate(found, (products - found * at) * scale).error
+        least = np.maximum(ALIKE * np.abs(found), 1e-2 * ALIKE * np.abs(found).max(initial=0.0))
+        return np.asarray(atom & (error > least))
 
     def _slope(self, level: int, found: Floats) -> Floats:
         """Return how fast E[dx | x] rises with x at a quantile, from a line about it."""
@@ -94,11 +122,17 @@ class Sums:
         return self._estimate(found, -(products - edge * weights) / tail)
 
     def probability_of_deficit(self) -> Estimate:
-        """Return -f(t) E[dx - dt | x = t]; NaN where the target is an atom."""
+        """Return -f(t) E[dx - dt | x = t]; NaN where the target is an atom.
+
+        The error counts the width of the kernel as that of `quantile` does.
+        """
         found = self._derivatives("deficit")
         atom = self.by["met"].sum(0) > ATOM_SHARE * self._all
         value = np.where(atom[:, None], np.nan, found.sum(0) / self._all)
-        return self._estimate(value, found)
+        off: Any = 0.0
+        if ("deficit_wide", -1) in self.functionals.kinds:
+            off = self._derivatives("deficit_wide").sum(0) / self._all - value
+        return self._estimate(value, found, off)
 
     @property
     def _all(self) -> float:
@@ -124,9 +158,10 @@ class Sums:
     def _weights(self, name: str, level: int) -> Floats:
         return self.by["weights"][:, self._place(name, level)]
 
-    def _estimate(self, value: Floats, influence: Floats) -> Estimate:
-        """Return an estimate from the sums of its influence in each part."""
+    def _estimate(self, value: Floats, influence: Floats, bias: Any = 0.0) -> Estimate:
+        """Return an estimate from the sums of its influence in each part, and a known bias."""
         parts = len(self.samples)
         gaps = influence - self.samples[:, None, None] * (influence.sum(0) / self._all)
         error = sqrt(parts / (parts - 1)) * np.sqrt(np.square(gaps).sum(0)) / self._all
+        error = np.hypot(error, bias)
         return Estimate(value, np.where(np.isnan(value), np.nan, error))

@@ -12,7 +12,7 @@ from riskshare.run.chunks import run_chunks
 from riskshare.run.program import Program
 from riskshare.run.sampling import Sampling
 from riskshare.run.tables import ready
-from riskshare.statistics import Estimate, Floats, Replicates, quantile_slopes, ranks
+from riskshare.statistics import Estimate, Floats, Replicates, ranks
 
 RELATIVE = 0.02
 """Half of what a number is moved over, as a share of it; of `OF_NOTHING` where it is 0."""
@@ -21,6 +21,15 @@ OF_NOTHING = 0.1
 
 FAR = 0.2
 """How far means may move in all, in standard deviations."""
+
+WINDOW = 0.2
+"""Quantiles are averaged so far about a level, as a share of the tail: one order statistic moves as
+the single sample there does, whatever the others do."""
+
+WIDER = 2**0.5
+
+ROUNDING = 2.0**-24
+"""What positions in float32 are rounded by, as a share of them."""
 
 MOST = 65_536
 """Samples at most."""
@@ -53,17 +62,27 @@ class Pair:
         return self._rows(of)
 
     def probability_of_deficit(self) -> Estimate:
-        """Return derivatives of the chance of a position below target."""
-        return self._rows(lambda x, target: ((x < target).mean(), x < target))
+        """Return derivatives of the chance of a position below target; known to one sample."""
+        found = self._rows(lambda x, target: ((x < target).mean(), x < target))
+        grain = 1 / self.down.shape[1] / abs(self.apart)
+        return Estimate(found.value, np.hypot(found.error, grain))
 
     def quantile(self, level: float) -> Estimate:
-        """Return derivatives of a quantile."""
+        """Return derivatives of the mean of the quantiles about a level.
+
+        The error counts what a window `WIDER` than `WINDOW` would have found otherwise.
+        """
+        found, wide = (self._quantile(level, width) for width in (WINDOW, WINDOW * WIDER))
+        return Estimate(found.value, np.hypot(found.error, wide.value - found.value))
+
+    def _quantile(self, level: float, width: float) -> Estimate:
+        half = width * min(level, 1 - level)
 
         def of(x: Floats, _: float) -> tuple[float, Floats]:
-            ordered, at = np.sort(x), np.array([level])
-            quantile = ordered[ranks(len(x), at)][0]
-            slope = quantile_slopes(x, ordered, at, self.replicates)[0]
-            return quantile, -slope * (x < quantile)
+            first, last = ranks(len(x), np.array([level - half, level + half]))
+            ordered = np.sort(x)
+            within = np.clip(x, ordered[first], ordered[last])
+            return ordered[first : last + 1].mean(), within / (2 * half)
 
         return self._rows(of)
 
@@ -83,7 +102,10 @@ class Pair:
             low, below = statistic(down, self.targets[0][row])
             high, above = statistic(up, self.targets[1][row])
             influence = np.asarray(above, np.float64) - below
-            found.append(((high - low) / self.apart, self.replicates.error(influence) / self.apart))
+            error = self.replicates.error(influence)
+            if below.dtype != np.bool_:
+                error = np.hypot(error, ROUNDING * np.abs(up).max())
+            found.append(((high - low) / self.apart, error / abs(self.apart)))
         value, error = np.array(found).T
         return Estimate(value, np.where(np.isnan(value), np.nan, error))
 
@@ -107,7 +129,10 @@ class Differences:
         if found is None:
             return None
         moved = np.abs(found.up.mean(1) - found.down.mean(1))
-        reach = np.max(moved / np.maximum(found.down.std(1), 1e-9 + 1e-3 * moved), initial=0.0)
+        spread, size = found.down.std(1), np.abs(found.down).max()
+        # a position that never varies may be moved as far as one likes
+        varies = spread > 1e-6 * size
+        reach = np.max(moved[varies] / np.maximum(spread, 1e-3 * moved)[varies], initial=0.0)
         # a difference over much of the distribution is none of its derivatives
         return found if reach <= FAR else self._pair(path, value, step * FAR / reach)
 

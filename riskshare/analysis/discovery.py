@@ -139,6 +139,18 @@ def discover(
     )
 
 
+def refuse_beliefs(case: Case, beliefs: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse what `discover` would, where other work comes first.
+
+    Raises
+    ------
+    ArgumentError, CaseError
+        As in `discover`.
+    """
+    _tree()
+    _ranges(case, beliefs)
+
+
 def _tree() -> Any:
     """Return the module with the classification tree, before any work is done for it."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from riskshare.analysis.streaming import PILOT, Streaming, longer, whole_blocks
+from riskshare.analysis.streaming import LEAST, Streaming, longer, whole_blocks
 from riskshare.analysis.targets import Target, targets_of
 from riskshare.bind import Bound
 from riskshare.case import Case
@@ -193,7 +193,7 @@ def _until(
 def _shortest(most: Sampling, replicates: int) -> Sampling:
     """Return the shortest run of whole blocks, within the longest."""
     if most.sampler == "pseudo-random":
-        each = min(PILOT * BLOCK, most.per_replicate)
+        each = min(LEAST * BLOCK, most.per_replicate)
         return Sampling(most.sampler, most.seed, 1, each)
     return Sampling(most.sampler, most.seed, replicates, BLOCK)
 

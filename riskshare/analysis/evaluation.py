@@ -1,25 +1,28 @@
-"""Statistics at chosen numbers with their derivatives, on the same random numbers every time."""
+"""Statements at chosen numbers with their derivatives, on the same random numbers every time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from riskshare.analysis.derivatives import Sums
-from riskshare.analysis.results import Results, looked_at
+from riskshare.analysis.aligned import Alignments
+from riskshare.analysis.chances import Binding
+from riskshare.analysis.figures import Alignment, Binds, Figure, Number, Outcome, Position
+from riskshare.analysis.sources import Given, Outcomes, Positions, Reference, Sloped, Source
 from riskshare.analysis.statements import Statement
-from riskshare.analysis.streaming import count_of, parts_of
-from riskshare.program.functionals import Kind
-from riskshare.run.chunks import run_chunks
+from riskshare.analysis.streaming import count_of
+from riskshare.case import Case
 from riskshare.run.gradients import Gradients
 from riskshare.run.sampling import Sampling
-from riskshare.statistics import Floats, Replicates, quantile_slopes, ranks
+from riskshare.statistics import Floats
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Statistics at one set of numbers."""
+    """Statements at one set of numbers."""
 
     values: Floats
     """(statement)"""
@@ -28,141 +31,126 @@ class Found:
     influence: Floats
     """(statement, part): what each independent part of the run adds to each value's error."""
     spread: Floats
-    """(statement): standard deviation of the position."""
+    """(statement): how far what is looked at varies."""
+    grain: Floats
+    """(statement): the step in which a value moves: of what is counted, and of rounding."""
     reach: Floats
-    """(path): the most that a number moves any sum over samples of the positions by."""
+    """(path): how far a number moves anything that is stated; 0 where it does not."""
 
 
 class Evaluation:
-    """Evaluates statements of a case at numbers by path."""
+    """Evaluates statements of a case at numbers by path.
+
+    A statement is a sum of figures, so its value, its influence values and its gradient are those
+    of its figures, added: its error is that of the sum, taken on the same samples.
+    """
 
     def __init__(
         self,
         gradients: Gradients,
         statements: Sequence[Statement],
         sampling: Sampling,
+        bounds: Floats,
         workers: int,
+        status_quo: Case | None = None,
     ) -> None:
+        """Say where each figure comes from.
+
+        Parameters
+        ----------
+        bounds
+            (2, path) of the free numbers.
+        """
         self.gradients, self.statements = gradients, tuple(statements)
-        self.sampling, self.workers = sampling, workers
-        program = gradients.program
-        self.partners = tuple(dict.fromkeys(s.partner for s in statements))
-        self.years = tuple(dict.fromkeys(s.year for s in statements))
-        tails = {s.tail for s in statements if s.tail is not None}
-        self.levels = np.array(sorted(tails))
-        self.bound = program.bound
+        self.sampling, self.bounds = sampling, bounds
+        figures = [figure for statement in statements for _, figure in statement.parts]
+        self.coefficients = np.zeros((len(self.statements), len(figures)))
+        place = 0
+        for row, statement in enumerate(self.statements):
+            for coefficient, _ in statement.parts:
+                self.coefficients[row, place] = coefficient
+                place += 1
+        self.sources = _sources(figures, gradients, sampling, workers, status_quo)
         self.calls = 0
 
     def at(self, vector: Floats) -> Found:
-        """Return the statistics at numbers of the free paths, in their order."""
+        """Return the statements at numbers of the free paths, in their order."""
         self.calls += 1
-        program = self.gradients.program
-        numbers = dict(zip(self.gradients.paths, map(float, vector), strict=True))
-        bound = program.at(numbers)
-        targets = np.asarray(bound.numbers.yearly.target, np.float64)[:, :, 0]
-        results = Results.of(program.case, targets, self.partners, self.years)
-        arrays = run_chunks(
-            bound, self.sampling, ("position",), self.gradients.dtype, self.workers, None
+        figures, paths = self.coefficients.shape[1], len(vector)
+        values, spread, grain = np.zeros(figures), np.zeros(figures), np.zeros(figures)
+        slopes, reach = np.zeros((figures, paths)), np.zeros(paths)
+        influence = np.zeros((figures, count_of(self.sampling)))
+        for source, rows in self.sources:
+            found = self._completed(source, vector)
+            own = found.measured
+            values[rows], spread[rows], grain[rows] = own.values, own.spread, own.grain
+            influence[rows], slopes[rows] = own.influence, found.slopes
+            reach = np.maximum(reach, found.reach)
+        sums = self.coefficients
+        jacobian = sums @ slopes
+        return Found(
+            sums @ values,
+            jacobian,
+            sums @ influence,
+            np.abs(sums) @ spread,
+            np.abs(sums) @ grain,
+            np.maximum(reach, np.abs(jacobian).max(0, initial=0.0)),
         )
-        positions = results.sums(arrays["position"])
-        sums = self._sums(results, positions, numbers)
-        rows = [
-            self.years.index(s.year) * len(self.partners) + self.partners.index(s.partner)
-            for s in self.statements
-        ]
-        values, influence = zip(
-            *(
-                self._value(s, positions[row], results.targets[row], sums.functionals, row)
-                for s, row in zip(self.statements, rows, strict=True)
-            ),
-            strict=True,
-        )
-        slopes = [self._slope(s, sums, row) for s, row in zip(self.statements, rows, strict=True)]
-        reach = np.abs(sums.by["derivatives"].sum(0)).max((0, 1))
-        spread = np.asarray(sums.functionals.spread, np.float64)[rows]
-        return Found(np.array(values), np.array(slopes), np.array(influence), spread, reach)
 
-    def _sums(self, results: Results, positions: Floats, numbers: dict[str, float]) -> Sums:
-        functionals = looked_at(results, positions, self.levels, self._kinds())
-        parts = count_of(self.sampling)
-        samples, held = np.zeros(parts), dict[str, Floats]()
-        for chunk, found in self.gradients.run(
-            self.sampling, functionals, self.workers, numbers=numbers
-        ):
-            own = parts_of(self.sampling, chunk)
-            np.add.at(samples, own, chunk.size)
-            for name, values in found.items():
-                np.add.at(held.setdefault(name, np.zeros((parts, *values.shape[1:]))), own, values)
-        return Sums(functionals, samples, held)
+    def _completed(self, source: Source, vector: Floats) -> Sloped:
+        """Return the figures of a source, with differences where it knows no derivative."""
+        found = source.sloped(self._numbers(vector))
+        for place in np.flatnonzero(np.isnan(found.slopes).any(0)):
+            move = source.step * (self.bounds[1, place] - self.bounds[0, place])
+            ends = np.clip(vector[place] + np.array([-move, move]), *self.bounds[:, place])
+            low, high = (
+                source.at(self._numbers(np.where(np.arange(len(vector)) == place, end, vector)))
+                for end in ends
+            )
+            column = found.slopes[:, place]
+            open_ = np.isnan(column)
+            column[open_] = ((high.values - low.values) / (ends[1] - ends[0]))[open_]
+        return found
 
-    def _kinds(self) -> tuple[Kind, ...]:
-        wanted = {s.statistic for s in self.statements}
-        found: list[Kind] = [("mean", -1)]
-        found += [("spread", -1)] if "standard_deviation" in wanted else []
-        found += [("deficit", -1)] if "probability_of_deficit" in wanted else []
-        for i in range(len(self.levels)):
-            found += [("near", i), ("tilt", i), ("at", i)]
-        tails = {s.tail for s in self.statements if s.statistic == "tail_value_at_risk"}
-        return (*found, *(("below", i) for i, x in enumerate(self.levels) if x in tails))
+    def _numbers(self, vector: Floats) -> dict[str, float]:
+        return dict(zip(self.gradients.paths, map(float, vector), strict=True))
 
-    def _slope(self, statement: Statement, sums: Sums, row: int) -> Floats:
-        if statement.tail is None:
-            found = getattr(sums, statement.statistic)()
+
+def _sources(
+    figures: Sequence[Figure],
+    gradients: Gradients,
+    sampling: Sampling,
+    workers: int,
+    status_quo: Case | None,
+) -> list[tuple[Source, list[int]]]:
+    """Return sources, each with the places of its figures."""
+    program, paths = gradients.program, gradients.paths
+    count = len(paths)
+    kinds: dict[str, list[int]] = {}
+    for place, figure in enumerate(figures):
+        before = isinstance(figure, Position) and figure.reference
+        kinds.setdefault("before" if before else type(figure).__name__, []).append(place)
+
+    found: list[tuple[Source, list[int]]] = []
+    for kind, rows in kinds.items():
+        own = [figures[row] for row in rows]
+        source: Source
+        if kind == "before":
+            assert status_quo is not None
+            source = Reference(_only(own, Position), status_quo, count, sampling, workers)
+        elif kind == "Position":
+            source = Positions(_only(own, Position), gradients, sampling, workers)
+        elif kind == "Outcome":
+            source = Outcomes(_only(own, Outcome), program, count, sampling, workers)
+        elif kind == "Number":
+            source = Given(_only(own, Number), paths, sampling)
+        elif kind == "Binds":
+            source = Binding(_only(own, Binds), program, paths, sampling, workers)
         else:
-            place = int(np.searchsorted(self.levels, statement.tail))
-            if statement.statistic == "quantile":
-                found = sums.quantile(place, statement.tail)
-            else:
-                found = sums.tail_value_at_risk(place, statement.tail)
-        return np.asarray(found.value[row], np.float64)
-
-    def _value(
-        self, statement: Statement, x: Floats, target: float, functionals: Any, row: int
-    ) -> tuple[float, Floats]:
-        """Return a statistic, and the sums of its influence values in each part."""
-        if statement.statistic == "probability_of_deficit":
-            value, influence = _smooth_chance(x, target, float(functionals.limit_width[row]))
-        else:
-            value, influence = _statistic(statement, x, self.sampling)
-        each = influence - influence.mean()
-        parts = count_of(self.sampling)
-        if self.sampling.sampler == "sobol":
-            own = each.reshape(self.sampling.replicates, -1).sum(1)
-            held = np.zeros(parts)
-            np.add.at(held, np.arange(len(own)) % parts, own)
-        else:
-            held = np.array([chunk.sum() for chunk in np.array_split(each, parts)])
-        return value, held / len(x) * np.sqrt(parts / (parts - 1))
+            source = Alignments(_only(own, Alignment), program, count, sampling, workers)
+        found.append((source, rows))
+    return found
 
 
-def _smooth_chance(x: Floats, target: float, width: float) -> tuple[float, Floats]:
-    """Return the chance below a target, each sample blurred by the kernel of its derivative.
-
-    ``mean of Phi(u) + u phi(u) / 2`` with u = (target - x) / h, the integral of the kernel: a count
-    moves in steps, which a search cannot follow. The kernel is of the fourth order: at one in
-    twenty of a normal it is off by 2e-6.
-    """
-    from scipy.special import ndtr
-
-    u = (target - x) / width
-    found = ndtr(u) + u * np.exp(-u * u / 2) / (2 * np.sqrt(2 * np.pi))
-    return float(found.mean()), np.asarray(found)
-
-
-def _statistic(s: Statement, x: Floats, sampling: Sampling) -> tuple[float, Any]:
-    if s.statistic == "mean":
-        return float(x.mean()), x
-    if s.statistic == "standard_deviation":
-        gap = x - x.mean()
-        spread = float(np.sqrt((gap * gap).mean()))
-        return spread, gap * gap / (2 * max(spread, 1e-12))
-    assert s.tail is not None
-    ordered, at = np.sort(x), np.array([s.tail])
-    quantile = float(ordered[ranks(len(x), at)][0])
-    if s.statistic == "quantile":
-        labels = sampling.replicate()
-        replicates = Replicates() if labels is None else Replicates.labelled(labels)
-        slope = float(quantile_slopes(x, ordered, at, replicates)[0])
-        return quantile, -slope * (x < quantile)
-    short = np.minimum(x - quantile, 0) / s.tail
-    return -(quantile + float(short.mean())), -short
+def _only(figures: Sequence[Figure], kind: type[Kind]) -> list[Kind]:
+    return [figure for figure in figures if isinstance(figure, kind)]

@@ -1,138 +1,24 @@
-"""The search of a calibration: a nonlinear program in units of the bounds, and what it came to."""
+"""The search of a calibration for the numbers at which statements hold, and what it came to."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.analysis.evaluation import Evaluation, Found
-from riskshare.analysis.statements import Statement
+from riskshare.analysis.problem import DONE, HOLDS, Problem, Spent
 from riskshare.statistics import Floats
 
-HOLDS = 1e-4
-"""How far a statement may be from holding, in its `Problem.scale`."""
-
-
-RAREST = 1e-9
-"""Least chance of which a score is taken."""
-
-DONE = 1e-5
-"""How near statements must come before the search may stop by itself, in the same units."""
-
 TOLERANCE = 1e-6
-"""Of the search, in the same units: float32 positions carry about 1e-7 of their size."""
+"""Of the search, in units of `Problem.scale`: float32 positions carry about 1e-7 of their size."""
 
 
-@dataclass
-class Problem:
-    """What is searched: numbers within bounds at which statements hold, one of them least.
+LONGEST = 3
+"""Evaluations of a search for each of its iterations, beyond which it gives up."""
 
-    Places are numbers less their start, in units of their bounds' width.
-    """
-
-    evaluation: Evaluation
-    start: Floats
-    bounds: Floats
-    """(2, path)"""
-    limits: Floats
-    """(2, statement), of chances as scores."""
-    sums: list[tuple[list[int], float]]
-    """Places of numbers that keep their sum, and the sum."""
-    linear: Floats | None
-    """What each number counts for in the objective."""
-    stated: tuple[int, float] | None
-    """The statement that is least, and its sign."""
-    _known: dict[bytes, Found] = field(default_factory=dict)
-    _scale: Floats | None = None
-
-    @property
-    def width(self) -> Floats:
-        """Unit of each number."""
-        return np.asarray(self.bounds[1] - self.bounds[0])
-
-    @property
-    def ends(self) -> list[tuple[float, float]]:
-        """Bounds of places."""
-        low, high = (self.bounds - self.start) / self.width
-        return list(zip(low, high, strict=True))
-
-    @property
-    def scale(self) -> Floats:
-        """Unit of each statement: what a tenth of the bounds moves it by at the start.
-
-        A twentieth of a standard deviation at least, for what hardly moves there.
-        """
-        if self._scale is None:
-            first = self.at(np.zeros(len(self.start)))
-            moved = np.abs(first.jacobian * self.width).max(1)
-            self._scale = np.maximum(0.1 * moved, 0.05 * np.maximum(first.spread, 1e-6))
-        return self._scale
-
-    def numbers(self, place: Floats) -> Floats:
-        """Return the numbers of a place, within their bounds and with their sums exactly."""
-        found = np.clip(self.start + self.width * place, *self.bounds)
-        for members, total in self.sums:
-            # the rounding of a sum goes to the largest of its shares
-            largest = members[int(np.argmax(found[members]))]
-            found[largest] += total - found[members].sum()
-        return found
-
-    def at(self, place: Floats) -> Found:
-        """Return the statements at a place; each place is worked out once."""
-        key = np.asarray(place, np.float64).tobytes()
-        if key not in self._known:
-            self._known.clear()
-            numbers = np.clip(self.start + self.width * place, *self.bounds)
-            self._known[key] = self._straightened(self.evaluation.at(numbers))
-        return self._known[key]
-
-    def _straightened(self, found: Found) -> Found:
-        """Return chances as scores, for a score is nearly linear in money where a chance is not."""
-        from scipy.special import ndtri
-
-        chance = np.array([s.statistic == "probability_of_deficit" for s in self.statements])
-        held = np.clip(found.values, RAREST, 1 - RAREST)
-        score = np.where(chance, ndtri(np.where(chance, held, 0.5)), found.values)
-        steep = np.sqrt(2 * np.pi) * np.exp(np.where(chance, score, 0.0) ** 2 / 2)
-        each = np.where(chance, steep, 1.0)
-        return Found(
-            score,
-            found.jacobian * each[:, None],
-            found.influence * each[:, None],
-            np.where(chance, 1.0, found.spread),
-            found.reach,
-        )
-
-    def plain(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return scores as chances again, and how fast they rise with the scores."""
-        from scipy.special import ndtr
-
-        chance = np.array([s.statistic == "probability_of_deficit" for s in self.statements])
-        scores = np.where(chance, values, 0.0)
-        density = np.exp(-np.minimum(scores * scores, 1e3) / 2) / np.sqrt(2 * np.pi)
-        return np.where(chance, ndtr(scores), values), np.where(chance, density, 1.0)
-
-    @property
-    def statements(self) -> tuple[Statement, ...]:
-        """What is stated."""
-        return self.evaluation.statements
-
-    def objective(self, place: Floats) -> tuple[float, Floats]:
-        """Return what is made least, and its gradient."""
-        if self.linear is not None:
-            return float(self.linear @ place), self.linear
-        if self.stated is not None:
-            row, sign = self.stated
-            found, unit = self.at(place), self.scale[row]
-            return sign * found.values[row] / unit, sign * found.jacobian[row] * self.width / unit
-        return float(place @ place), 2 * place
-
-    def gaps(self, place: Floats) -> Floats:
-        """Return how far each statement is from holding, in its scale: above 0 is too much."""
-        values = self.at(place).values
-        low, high = self.limits
-        return np.asarray(np.maximum(np.maximum(low - values, values - high), 0) / self.scale)
+PATIENCE = 16
+"""Evaluations without progress after which a search gives up; of what moves in steps it is half of
+that, for a line search cannot go down a stair."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +40,8 @@ class Search:
 def searched(problem: Problem, iterations: int) -> Search:
     """Return where the search ends."""
     place, message = _nearest(problem, np.zeros(len(problem.start)), iterations)
+    if problem.stepped(place):
+        place = _restored(problem, place)
     if problem.gaps(place).max(initial=0.0) <= HOLDS:
         if not message or _stationary(problem, place):
             return _ended(problem, place, "converged", "all statements hold")
@@ -189,6 +77,39 @@ class _Done(Exception):  # noqa: N818  # the end of a search is no error
         self.place = place
 
 
+class _Watch:
+    """Keeps the best place so far, and says when a search should end."""
+
+    def __init__(self, problem: Problem, place: Floats, iterations: int) -> None:
+        self.problem, self.best, self.waited = problem, np.array(place), 0
+        self.lacking, self.value = np.inf, np.inf
+        self.patience = PATIENCE // 2 if problem.stepped(place) else PATIENCE
+        problem.most = problem.evaluation.calls + LONGEST * iterations
+
+    def __call__(self, place: Floats, value: float) -> None:
+        """Take note of a place, and of what is made least there.
+
+        Raises
+        ------
+        Spent
+            Where for long no place has lacked a hundredth less, nor any at which all holds has been
+            better.
+        """
+        gaps = self.problem.gaps(place)
+        lacking = float(gaps[gaps > HOLDS].sum())
+        nearer = lacking < 0.99 * self.lacking
+        better = lacking == 0 and value < self.value - TOLERANCE
+        self.waited = 0 if nearer or better else self.waited + 1
+        if (lacking, value) < (self.lacking, self.value):
+            self.best, self.lacking, self.value = np.array(place), lacking, value
+        if self.waited >= self.patience:
+            raise Spent
+
+    def end(self) -> str:
+        """Say why the search ended."""
+        return f"no progress after {self.problem.evaluation.calls} evaluations"
+
+
 def _nearest(problem: Problem, start: Floats, iterations: int) -> tuple[Floats, str]:
     """Return where SLSQP ends from a start, and why it stopped short, if it did.
 
@@ -197,10 +118,14 @@ def _nearest(problem: Problem, start: Floats, iterations: int) -> tuple[Floats, 
     """
     from scipy.optimize import minimize
 
+    watch = _Watch(problem, start, iterations)
+
     def objective(place: Floats) -> tuple[float, Floats]:
+        found = problem.objective(place)
+        watch(place, found[0])
         if problem.gaps(place).max(initial=0.0) <= DONE and _stationary(problem, place):
             raise _Done(np.array(place))
-        return problem.objective(place)
+        return found
 
     try:
         answer = minimize(
@@ -214,7 +139,35 @@ def _nearest(problem: Problem, start: Floats, iterations: int) -> tuple[Floats, 
         )
     except _Done as done:
         return done.place, ""
+    except Spent:
+        return watch.best, watch.end()
+    finally:
+        problem.most = np.inf
     return np.asarray(answer.x, np.float64), "" if answer.success else str(answer.message)
+
+
+def _restored(problem: Problem, place: Floats) -> Floats:
+    """Return a place near by at which statements lack less, by Newton's steps of least length.
+
+    A line search wants each step to be as good as slopes promise, and steps through single samples
+    are not; they come nearer all the same.
+    """
+    best, ends = place, np.array(problem.ends).T
+    low, high = problem.limits
+    for _ in range(PATIENCE // 2):
+        if problem.gaps(best).max(initial=0.0) <= HOLDS:
+            break
+        found = problem.at(place)
+        lacking = np.clip(found.values, low, high) - found.values
+        off = (lacking != 0) | (low == high)
+        rows = found.jacobian[off] * problem.width / problem.scale[off, None]
+        kept = [_kept(problem, members)["jac"](place) for members, _ in problem.sums]
+        rows = np.concatenate([rows, np.reshape(kept, (-1, len(place)))])
+        wanted = np.concatenate([lacking[off] / problem.scale[off], np.zeros(len(kept))])
+        place = np.clip(place + np.linalg.pinv(rows, rcond=1e-9) @ wanted, *ends)
+        if problem.gaps(place).sum() < problem.gaps(best).sum():
+            best = place
+    return best
 
 
 def _constraints(problem: Problem) -> list[dict[str, Any]]:
@@ -283,16 +236,27 @@ def _relaxed(problem: Problem, place: Floats, iterations: int) -> tuple[Floats, 
             {"type": "eq", "fun": lambda at, r=row_of: r @ at, "jac": lambda at, r=row_of: r}
         )
     price = np.concatenate([np.zeros(count), np.ones(rows)])
-    answer = minimize(
-        lambda at: (float(price @ at), price),
-        np.concatenate([place, gaps]),
-        jac=True,
-        method="SLSQP",
-        bounds=[*problem.ends, *[(0.0, None)] * rows],
-        constraints=constraints,
-        options={"maxiter": iterations, "ftol": TOLERANCE},
-    )
-    found = np.asarray(answer.x[:count], np.float64)
+    watch = _Watch(problem, place, iterations)
+
+    def given(at: Floats) -> tuple[float, Floats]:
+        watch(at[:count], 0.0)
+        return float(price @ at), price
+
+    try:
+        answer = minimize(
+            given,
+            np.concatenate([place, gaps]),
+            jac=True,
+            method="SLSQP",
+            bounds=[*problem.ends, *[(0.0, None)] * rows],
+            constraints=constraints,
+            options={"maxiter": iterations, "ftol": TOLERANCE},
+        )
+        found = np.asarray(answer.x[:count], np.float64)
+    except Spent:
+        found = watch.best
+    finally:
+        problem.most = np.inf
     if problem.gaps(found).sum() > gaps.sum():
         found = place
     return found, problem.gaps(found)
@@ -302,7 +266,7 @@ def _active(problem: Problem, place: Floats) -> tuple[Floats, NDArray[np.bool_],
     """Return slopes of all that binds, which statements bind, and which numbers are at a bound."""
     found = problem.at(place)
     low, high = problem.limits
-    near = HOLDS * problem.scale
+    near = HOLDS * problem.scale + found.grain
     binding = (found.values <= low + near) | (found.values >= high - near)
     ends = np.array(problem.ends).T
     at_bound = (place <= ends[0] + 1e-9) | (place >= ends[1] - 1e-9)
@@ -316,12 +280,30 @@ def _active(problem: Problem, place: Floats) -> tuple[Floats, NDArray[np.bool_],
 def _stationary(problem: Problem, place: Floats) -> bool:
     """Whether nothing better is near: the objective's slope is one of what binds.
 
-    A search that steps until its own rounding stops it has ended no less.
+    What binds on one side alone can only hold the objective back from that side (Karush, Kuhn and
+    Tucker). A search that steps until its own rounding stops it has ended no less.
     """
+    from scipy.optimize import lsq_linear
+
     slope = problem.objective(place)[1]
-    rows, _, _ = _active(problem, place)
-    rest = slope - (slope @ np.linalg.pinv(rows, rcond=1e-9)) @ rows if len(rows) else slope
+    rows, binding, at_bound = _active(problem, place)
+    rest = slope
+    if len(rows):
+        sides = _sides(problem, place, binding, at_bound)
+        least, most = np.where(sides > 0, 0.0, -np.inf), np.where(sides < 0, 0.0, np.inf)
+        rest = slope - lsq_linear(rows.T, slope, (least, most)).x @ rows
     return bool(np.abs(rest).max(initial=0.0) <= 1e-3 * max(1.0, np.abs(slope).max(initial=0.0)))
+
+
+def _sides(
+    problem: Problem, place: Floats, binding: NDArray[np.bool_], at_bound: NDArray[np.bool_]
+) -> Floats:
+    """Return for what binds 1 where it may only rise, -1 where it may only fall, 0 for neither."""
+    values, (low, high) = problem.at(place).values, problem.limits
+    stated = np.where(low == high, 0.0, np.where(values - low < high - values, 1.0, -1.0))
+    ends = np.array(problem.ends).T
+    ended = np.where(place - ends[0] < ends[1] - place, 1.0, -1.0)
+    return np.concatenate([stated[binding], np.zeros(len(problem.sums)), ended[at_bound]])
 
 
 def _ended(problem: Problem, place: Floats, status: Any, message: str) -> Search:
@@ -335,11 +317,9 @@ def _ended(problem: Problem, place: Floats, status: Any, message: str) -> Search
         count = int(binding.sum())
         moves = inverse[:, :count] @ (found.influence[binding] / problem.scale[binding, None])
         open_ = np.sqrt(np.square(moves).sum(1)) * problem.width
-        if problem.linear is not None or problem.stated is not None:
+        if problem.least is not None:
             multipliers = problem.objective(place)[1] @ inverse
-            unit = problem.scale[problem.stated[0]] if problem.stated is not None else 1.0
-            if problem.linear is not None:
-                unit = float(np.abs(problem.linear * problem.width).max())
+            unit = problem.scale[problem.least[0]]
             price[binding] = multipliers[:count] * unit / problem.scale[binding]
     values, each = problem.plain(found.values)
     limits = problem.plain(problem.limits)[0]

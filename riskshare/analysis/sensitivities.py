@@ -72,7 +72,8 @@ def sensitivities(
     - ``differences``: central differences of two runs with the same random numbers, for whole
       counts, steps of cost and tables of laws, and for the other statistics beyond a gate. The
       step either way is 2 % of the number, or 0.002 where it is 0, and less where that moves a
-      mean by a tenth of its standard deviation;
+      mean by a tenth of its standard deviation. Quantiles are averaged over a fifth of the tail
+      to each side of the level;
     - ``none``: no derivative: the number may not move a little by itself. NaN.
 
     A number moves alone: a share of a pool by itself, say, without the others making room.
@@ -103,8 +104,10 @@ def sensitivities(
         On (path, year, partner): ``position_<statistic>_derivative``, of quantile and tail value at
         risk with ``level`` besides, in money (or probability) for each unit of the number, each
         with ``<name>_error``; ``method`` on (path, statistic); ``value`` and ``unit`` on (path).
-        NaN where there is no derivative: of a probability at a target that positions meet exactly,
-        of the standard deviation of a position that never varies.
+        Errors count what the width of a kernel or window does, besides sampling. NaN where there is
+        no derivative: of a probability at a target that positions meet exactly, of the standard
+        deviation of a position that never varies, of quantile and tail where the quantile is a
+        value that many samples have and that they leave at different speeds.
 
     Raises
     ------
@@ -191,15 +194,16 @@ class _Run:
         """Put in what the kernel's derivative gives."""
         gradients = gradients_of(self.program.case, inner, self.dtype)
         functionals = self._functionals()
-        sums = self._sums(gradients, functionals, True)
+        sums, first = self._sums(gradients, functionals)
         places = np.array([found.paths.index(path) for path in inner])
         crossing = np.zeros(len(inner), bool)
         if gradients.gates:
             # a number reaches a gate where holding all gates still changes its derivatives
-            still = self._sums(gradients, functionals, False).by["derivatives"]
-            whole = np.abs(sums.by["derivatives"])
-            apart = np.abs(sums.by["derivatives"] - still)
-            crossing = (apart > 1e-6 * whole.max((0, 2), keepdims=True)).any((0, 1, 2))
+            run = gradients.run(
+                self.sampling, functionals, self.workers, differentiated=False, chunks=slice(1)
+            )
+            apart = np.abs(first - next(iter(run))[1]["derivatives"])
+            crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
                 own = crossing == gated
@@ -245,9 +249,9 @@ class _Run:
         if "standard_deviation" in self.wanted:
             found.append(("spread", -1))
         if "probability_of_deficit" in self.wanted:
-            found.append(("deficit", -1))
+            found += [("deficit", -1), ("deficit_wide", -1)]
         for level in range(len(self.looked_at)):
-            found += [("near", level), ("tilt", level), ("at", level)]
+            found += [(name, level) for name in ("near", "near_wide", "tilt", "at")]
         if "tail_value_at_risk" in self.wanted:
             found += [("below", self._place(tail)) for tail in self.tails]
         return tuple(found)
@@ -255,18 +259,23 @@ class _Run:
     def _place(self, level: float) -> int:
         return int(np.searchsorted(self.looked_at, round(float(level), 12)))
 
-    def _sums(self, gradients: Gradients, functionals: Functionals, differentiated: bool) -> Sums:
-        """Return the sums of each independent part of the run."""
+    def _sums(self, gradients: Gradients, functionals: Functionals) -> tuple[Sums, Floats]:
+        """Return the sums of each independent part of the run, and derivatives of its first chunk.
+
+        Those are by block: (block, weight, series, path).
+        """
         parts = count_of(self.sampling)
         samples, held = np.zeros(parts), dict[str, Floats]()
-        run = gradients.run(self.sampling, functionals, self.workers, differentiated=differentiated)
-        for chunk, sums in run:
+        first: Floats | None = None
+        for chunk, sums in gradients.run(self.sampling, functionals, self.workers):
             own = parts_of(self.sampling, chunk)
             np.add.at(samples, own, chunk.size)
             for name, values in sums.items():
                 whole = held.setdefault(name, np.zeros((parts, *values.shape[1:])))
                 np.add.at(whole, own, values)
-        return Sums(functionals, samples, held)
+            first = sums["derivatives"] if first is None else first
+        assert first is not None
+        return Sums(functionals, samples, held), first
 
     def _estimates(self, sums: Sums) -> Iterator[tuple[str, int | None, Estimate]]:
         for name in self.wanted:
@@ -275,9 +284,13 @@ class _Run:
                 continue
             for i, (level, tail) in enumerate(zip(self.levels, self.tails, strict=True)):
                 if name == "quantile":
-                    yield name, i, sums.quantile(self._place(level), float(level))
+                    place = self._place(level)
+                    found = sums.quantile(place, float(level))
                 else:
-                    yield name, i, sums.tail_value_at_risk(self._place(tail), float(tail))
+                    place = self._place(tail)
+                    found = sums.tail_value_at_risk(place, float(tail))
+                without = sums.falls_apart(place)
+                yield name, i, Estimate(*(np.where(without, np.nan, part) for part in found))
 
     def _differences(
         self, pair: Pair, wanted: tuple[str, ...]

@@ -144,6 +144,14 @@ def _dataset(
     variables["position_at_plan"] = (row, planned(split.planned))
     for axis, values in split.at_plan.items():
         variables[f"position_at_plan_by_{axis}"] = ((axis, *row), planned(values))
+    if YEAR in split.by:  # parts of the row of all years, as their statistics are
+        years = np.einsum("yp,y,qp->yq", split.planned, weights[-1], axes.members.astype(float))
+        nothing = np.full((1, years.shape[1]), np.nan)
+        variables["position_at_plan_by_year"] = (row, np.concatenate([years, nothing]))
+    if MEMBER in split.by:
+        inside = axes.members[list(axes.partner_labels).index(SYSTEM)].astype(float)
+        own = np.einsum("yp,zy,p->pz", split.planned, weights, inside)
+        variables["position_at_plan_by_member"] = ((MEMBER, YEAR), own)
     coords: dict[Any, Any] = dict(axes.coordinates(split.outcomes))
     coords |= {axis: list(names) for axis, (names, _) in split.parts.items()}
     coords[LEVEL] = list(levels)

@@ -1,44 +1,38 @@
-"""Statistics named in a statement: ``position_quantile[acute,2018/19,0.05]`` and their like."""
+"""Statements in words: ``position_quantile[acute,0.05] - 0.5 posting_mean[msk.pool,acute]``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from riskshare.case import Case
+from riskshare.analysis.figures import Figure
+from riskshare.analysis.vocabulary import Vocabulary
 from riskshare.errors import ArgumentError
-from riskshare.names import ALL_YEARS
-from riskshare.outcomes import groups_of
-from riskshare.summary.axes import WITHOUT_DEFICIT
+from riskshare.names import PartnerKind
 
-_FORM = re.compile(r"position_(\w+)\[(.+)\]$")
+_APART = re.compile(r"\s([+-])\s")
+_TIMES = re.compile(r"(\d[\d_]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(?:\*\s*|\s)(?=\S)")
+_IN_BRACKETS = re.compile(r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]")
 
-PLAIN = ("mean", "standard_deviation", "probability_of_deficit")
-BY_LEVEL = ("quantile", "tail_value_at_risk")
-
-FEWEST = 64
-"""Samples in a tail, or on the rarer side of a chance, for a statistic to be resolved."""
+NOBODY: tuple[PartnerKind, ...] = ("external", "pool")
+"""Kinds of partners that accept nothing: who is outside, and accounts."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statistic of one partner's position in one year or all."""
+    """A sum of figures, each times a number."""
 
     name: str
-    statistic: str
-    partner: str
-    year: str
-    level: float | None
+    parts: tuple[tuple[float, Figure], ...]
 
     @property
-    def tail(self) -> float | None:
-        """The level of the position that is looked at."""
-        if self.level is None or self.statistic == "quantile":
-            return self.level
-        return round(1 - self.level, 12)
+    def chance(self) -> bool:
+        """Whether it is a probability by itself."""
+        (coefficient, figure), *others = self.parts
+        return not others and coefficient == 1 and figure.chance
 
 
-def statement_of(case: Case, name: str, samples: int) -> Statement:
-    """Return the statistic that a name means.
+def statement_of(vocabulary: Vocabulary, text: str) -> Statement:
+    """Return what a text states.
 
     Raises
     ------
@@ -46,65 +40,71 @@ def statement_of(case: Case, name: str, samples: int) -> Statement:
         For a name that cannot be read, labels that are not there, or a level that a run of so many
         samples cannot resolve.
     """
-    form = _FORM.match(name.strip())
-    known = (*PLAIN, *BY_LEVEL)
-    if form is None or form[1] not in known:
-        accepted = ", ".join(f"position_{one}" for one in known)
-        raise ArgumentError(
-            f"{name!r} names no statistic; accepted: one of {accepted}, with a partner and where "
-            "needed a year and a level in brackets, as position_quantile[acute,all,0.05]"
-        )
-    labels = [part.strip() for part in form[2].split(",")]
-    level = _level(name, labels, samples) if form[1] in BY_LEVEL else None
-    partners = (*case.labels()["partner"], *groups_of(case))
-    years = (*case.labels()["year"], ALL_YEARS)
-    partner = _picked(name, labels, partners, "partner", None)
-    year = _picked(name, labels, years, "year", ALL_YEARS)
-    without = {p.name: p.kind for p in case.partners if p.kind in WITHOUT_DEFICIT}
-    if form[1] == "probability_of_deficit" and partner in without:
-        raise ArgumentError(
-            f"{name!r}: a partner of kind {without[partner]} has no deficit; state a quantile, as "
-            f"position_quantile[{partner},0.05]"
-        )
-    if labels:
-        raise ArgumentError(
-            f"{name!r} names {labels[0]!r}; accepted: partners {', '.join(partners)}; years "
-            f"{', '.join(years)}"
-        )
-    return Statement(name, form[1], partner, year, level)
+    parts: list[tuple[float, Figure]] = []
+    for coefficient, name in terms_of(text):
+        parts += [(coefficient * sign, figure) for sign, figure in vocabulary.figures(name)]
+    return Statement(text.strip(), tuple(parts))
 
 
-def _picked(
-    name: str, labels: list[str], known: Sequence[str], what: str, default: str | None
-) -> str:
-    found = [label for label in labels if label in known]
-    if len(found) > 1 or (not found and default is None):
-        raise ArgumentError(f"{name!r} must name one {what}; accepted: {', '.join(known)}")
-    if not found:
-        assert default is not None
-        return default
-    labels.remove(found[0])
-    return found[0]
+def terms_of(text: str) -> list[tuple[float, str]]:
+    """Return the names in a sum, each with the number that it is taken times.
+
+    Plus and minus have blanks about them, for names have hyphens of their own.
+    """
+    masked = _IN_BRACKETS.sub(lambda found: "[" + "#" * (len(found[0]) - 2) + "]", text)
+    cuts = [found.start(1) for found in _APART.finditer(masked)]
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
+    found = []
+    for piece in map(str.strip, pieces):
+        sign = -1.0 if piece.startswith("-") else 1.0
+        rest = piece.lstrip("+-").strip()
+        times = _TIMES.match(rest)
+        if times is not None:
+            sign, rest = sign * float(times[1].replace("_", "")), rest[times.end() :]
+        if not rest:
+            raise ArgumentError(
+                f"{text!r} cannot be read; accepted: names with + and - between them and numbers "
+                "before them, as position_mean[acute] - 0.5 position_mean[community]"
+            )
+        found.append((sign, rest.strip()))
+    return found
 
 
-def _level(name: str, labels: list[str], samples: int) -> float:
-    levels = []
-    for label in list(labels):
-        try:
-            levels.append(float(label))
-        except ValueError:
-            continue
-        labels.remove(label)
-    if len(levels) != 1 or not 0 < levels[0] < 1:
-        raise ArgumentError(f"{name!r} must name one level between 0 and 1, as 0.05")
-    resolved(name, min(levels[0], 1 - levels[0]), samples)
-    return levels[0]
+def accepted(vocabulary: Vocabulary, appetite: str | Mapping[str, str]) -> list[str]:
+    """Return for each partner what is at least 0 where it is as well off as before.
+
+    Parameters
+    ----------
+    appetite
+        What a partner counts, as ``mean - 0.5 tail_value_at_risk[0.95]``; by partner, or for all
+        that are organisations inside the system.
+
+    Raises
+    ------
+    ArgumentError
+        For a partner that there is not, or an appetite that cannot be read.
+    """
+    case = vocabulary.case
+    inside = [partner.name for partner in case.partners if partner.kind not in NOBODY]
+    if isinstance(appetite, str):
+        appetite = dict.fromkeys(inside, appetite)
+    for name in appetite:
+        if name not in vocabulary.partners:
+            raise ArgumentError(
+                f"appetite: found {name!r}; accepted: partners {', '.join(vocabulary.partners)}"
+            )
+    if not appetite:
+        raise ArgumentError('appetite names no partner; accepted: one at least, or "mean" for all')
+    return [_difference(name, counted) for name, counted in appetite.items()]
 
 
-def resolved(name: str, tail: float, samples: int) -> None:
-    """Refuse a chance of which a run has too few samples."""
-    if tail * samples < FEWEST:
-        raise ArgumentError(
-            f"{name} looks at {tail * samples:,.1f} of {samples:,} samples, too few to be sure of; "
-            f"take samples={int(FEWEST / tail):,} or more"
-        )
+def _difference(partner: str, counted: str) -> str:
+    found = ""
+    for coefficient, name in terms_of(counted):
+        statistic, _, labels = name.partition("[")
+        inner = ",".join(part for part in (partner, labels.rstrip("]")) if part)
+        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):g} "
+        sign = "-" if coefficient < 0 else "+"
+        lead = f" {sign} " if found else ("-" if coefficient < 0 else "")
+        found += f"{lead}{size}difference_{statistic}[{inner}]"
+    return found

@@ -16,7 +16,7 @@ from riskshare.statistics import Floats
 from riskshare.summary.grid import CELLS, Grid, grid_of, thresholds_of
 from riskshare.summary.layout import Layout
 from riskshare.summary.streamed import Streamed
-from riskshare.summary.tallies import Counts, Tallies, counted
+from riskshare.summary.tallies import Counter, Counts, Tallies
 
 PARTS = 64
 """Parts of a pseudo-random run, between which its standard errors are taken."""
@@ -24,8 +24,11 @@ PARTS = 64
 MOST_PARTS = 256
 """Parts of a Sobol' run at most: beyond, several replicates make up one."""
 
-PILOT = 16
-"""Blocks of the pilot."""
+PILOT = 4
+"""Blocks of the pilot at most."""
+
+LEAST = 16
+"""Blocks of a pseudo-random run at least."""
 
 
 class Streaming:
@@ -59,6 +62,7 @@ class Streaming:
         self.thresholds = thresholds_of(layout.thresholds(), np.dtype(kernel.dtype))
         self.tallies: Tallies | None = None
         self.grid: Grid | None = None
+        self.count: Counter | None = None
         self._laid = threading.Event()
         self._counts_itself = not kernel.devices.shared_memory
         if self._counts_itself:
@@ -84,12 +88,13 @@ class Streaming:
                     self._laid.set()
             self._laid.wait()
             assert self.grid is not None
+            assert self.count is not None
             parts, blocks = parts_of(after, chunk), len(chunk.block)
             weight = outputs.pop("weight", None)
             if self._counts_itself:
                 return outputs, _counts_of(outputs, self.grid, parts)
             own = None if weight is None else weight[:blocks]
-            return outputs, counted(self.grid, outputs.pop("series")[:blocks], own, parts)
+            return outputs, self.count(outputs.pop("series")[:blocks], own, parts)
 
         chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.width)
         for chunk, (outputs, counts) in self.kernel.map(work, chunks):
@@ -99,6 +104,8 @@ class Streaming:
             self.tallies.grow(count_of(after))
             self.tallies.add(outputs, parts_of(after, chunk), BLOCK)
             self.tallies.count(counts)
+            if self.count is not None:
+                self.count.give_back(counts)
             if progress is not None:
                 progress(self.tallies.samples, after.samples)
 
@@ -124,6 +131,7 @@ class Streaming:
         weight = outputs.get("weight")
         own = None if weight is None else weight[:PILOT].ravel()
         self.grid = grid_of(pilot.reshape(len(pilot), -1), own, self.levels, self.thresholds)
+        self.count = Counter(self.grid)
 
     def _cells(self) -> Cells:
         """Return the cells in which a device counts."""
@@ -194,7 +202,7 @@ def longer(sampling: Sampling, most: Sampling) -> Sampling | None:
 
 
 def whole_blocks(sampling: Sampling) -> Sampling:
-    """Return the run with whole blocks in each replicate; a pseudo-random one fills a pilot."""
-    least = PILOT if sampling.sampler == "pseudo-random" else 1
+    """Return the run with whole blocks in each replicate; a pseudo-random one has some of them."""
+    least = LEAST if sampling.sampler == "pseudo-random" else 1
     each = max(-(-sampling.per_replicate // BLOCK), least) * BLOCK
     return Sampling(sampling.sampler, sampling.seed, sampling.replicates, each)

@@ -14,8 +14,8 @@ from riskshare.bench.kernel import BareKernel
 from riskshare.case import Case
 from riskshare.run.simulate import simulate
 
-WAYS = ("kernel", "simulate", "estimate")
-"""What is timed; the last two are shown beside the first."""
+WAYS = ("kernel", "simulate", "estimate", "estimate_all")
+"""What is timed, the first three for the position alone; all are shown beside the first."""
 
 _FIRST_CALLS, _TURN = 6.0, 1.0
 
@@ -36,7 +36,8 @@ def speed(
         asked = _enough(warm, effort) if effort.samples is None else effort.samples
         simulate(case, samples=warm.samples, keep=("position",), device=device, progress=counted)
         # A longer estimate may compile more than a short one.
-        estimate(case, samples=asked, device=device, progress=counted)
+        for keep in (("position",), None):
+            estimate(case, samples=asked, keep=keep, device=device, progress=counted)
     kernel = BareKernel(case, asked, device)
 
     def timed(way: str, counted: Counted) -> float:
@@ -46,7 +47,8 @@ def speed(
         elif way == "simulate":
             simulate(case, samples=asked, keep=("position",), device=device, progress=counted)
         else:
-            estimate(case, samples=asked, device=device, progress=counted)
+            keep = ("position",) if way == "estimate" else None
+            estimate(case, samples=asked, keep=keep, device=device, progress=counted)
         return time.perf_counter() - start
 
     taken: dict[str, list[float]] = {way: [] for way in WAYS}

@@ -3,7 +3,6 @@
 Only typer is imported to print help; a command imports what it needs when it runs.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +16,22 @@ from riskshare.cli.decide import calibrate, sensitivities
 from riskshare.cli.estimate import estimate
 from riskshare.cli.fit import fit
 from riskshare.cli.influence import influence
-from riskshare.cli.settings import SetOption
+from riskshare.cli.options import (
+    CaseArgument,
+    DiscountOption,
+    PricesOption,
+    SeedOption,
+    SetOption,
+    money_of_years,
+    opened,
+    out_option,
+    sampler_option,
+    samples_option,
+    standard_output,
+)
 from riskshare.cli.stress import stress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from riskshare.errors import ExperienceError
 
 app = typer.Typer(
@@ -33,12 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-CaseArgument = Annotated[
-    str, typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file.")
-]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder to write the results to.")
-]
+ResultsOption = Annotated[Path | None, out_option("the results")]
 
 
 @app.command()
@@ -55,17 +59,9 @@ def cases() -> None:
 @app.command()
 def run(
     case: CaseArgument,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            help="How many samples, rounded up for Sobol'.", show_default="65536, or as drawn"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
-    sampler: Annotated[
-        str | None,
-        typer.Option(help="sobol or pseudo-random.", show_default="sobol"),
-    ] = None,
+    samples: Annotated[int | None, samples_option("65536, or as drawn")] = None,
+    seed: SeedOption = 1,
+    sampler: Annotated[str | None, sampler_option("sobol")] = None,
     draws: Annotated[
         Path | None,
         typer.Option(
@@ -90,26 +86,24 @@ def run(
     repeats: Annotated[
         int, typer.Option(help="How often each run is met by fresh draws of all else.")
     ] = 1,
-    discount_rate: Annotated[
-        float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
-    ] = None,
-    prices: Annotated[
-        str, typer.Option(help="nominal, or real: in prices of the case's price base.")
-    ] = "nominal",
+    discount_rate: DiscountOption = None,
+    prices: PricesOption = "nominal",
     set_: SetOption = None,
-    out: OutOption = None,
+    out: ResultsOption = None,
 ) -> None:
     """Simulate a case and print how each partner's result is distributed."""
     import riskshare as rs
     from riskshare.cli.progress import counting
-    from riskshare.cli.settings import noted, print_settings, with_settings
+    from riskshare.cli.settings import noted, print_settings
     from riskshare.report.distribution import print_distribution
     from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
-    loaded, told = with_settings(rs.load_case(case), set_)
-    _writable(out)
-    if drivers is not None and draws is None:
-        raise rs.ArgumentError("--drivers goes with --draws FILE; give both")
+    of_draws = {"--drivers": drivers, "--chance": chance, "--repeats": repeats != 1 or None}
+    for option, stated in of_draws.items():
+        if draws is None and stated is not None:
+            raise rs.ArgumentError(f"{option} goes with --draws FILE; give both")
+    loaded, told = opened(case, set_, out)
+    money_of_years(loaded, discount_rate, prices)
     given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
     with counting("simulating") as progress:
         outcomes = rs.simulate(
@@ -124,19 +118,20 @@ def run(
         )
     outcomes = noted(outcomes, told)
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
-    print_settings(_screen(), told)
-    print_distribution(_screen(), loaded, table)
+    screen = standard_output()
+    print_settings(screen, told)
+    print_distribution(screen, loaded, table)
     if "waiting_list" in outcomes:
-        _screen().print()
-        print_waiting(_screen(), outcomes)
+        screen.print()
+        print_waiting(screen, outcomes)
     if given is None and states_errors(loaded):
-        _screen().print()
+        screen.print()
         try:
             split = rs.uncertainty(loaded, samples=min(outcomes.sizes["sample"], 65_536), seed=seed)
         except rs.ArgumentError as error:
-            _screen().print(f"The spread is not split by source: {error}")
+            screen.print(f"The spread is not split by source: {error}")
         else:
-            print_uncertainty(_screen(), loaded, split)
+            print_uncertainty(screen, loaded, split)
     if out is not None:
         from riskshare.files.results import write_run
 
@@ -178,28 +173,28 @@ def settle(
         ),
     ] = False,
     set_: SetOption = None,
-    out: OutOption = None,
+    out: ResultsOption = None,
 ) -> None:
     """Settle a case on what really happened and print the statement."""
     import riskshare as rs
-    from riskshare.cli.settings import noted, print_settings, with_settings
+    from riskshare.cli.settings import noted, print_settings
     from riskshare.files.actuals import read_opening
     from riskshare.report.account_text import print_account
     from riskshare.report.statement import print_statement
 
-    loaded, told = with_settings(rs.load_case(case), set_)
-    _writable(out)
+    loaded, told = opened(case, set_, out)
     experience = rs.read_actuals(loaded, actuals, drivers=drivers)
     balances = None if opening is None else read_opening(opening, loaded.currency)
     try:
         result = rs.settle(loaded, experience, missing=missing, opening=balances)
     except rs.ExperienceError as error:
         raise _in_files(error, actuals, drivers, opening) from None
-    print_settings(_screen(), told)
+    screen = standard_output()
+    print_settings(screen, told)
     if statement:
-        print_account(_screen(), loaded, result)
+        print_account(screen, loaded, result)
     else:
-        print_statement(_screen(), loaded, result)
+        print_statement(screen, loaded, result)
     if out is not None:
         from riskshare.files.results import write_settlement
         from riskshare.report.account import rows_of, write_account
@@ -213,7 +208,7 @@ def settle(
 def check(
     case: CaseArgument,
     samples: Annotated[int, typer.Option(help="Draws from which probabilities come.")] = 16_384,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    seed: SeedOption = 1,
     span: Annotated[
         float, typer.Option(help="How far around plan to look, as a share of plan.")
     ] = 0.5,
@@ -221,13 +216,14 @@ def check(
 ) -> None:
     """Check what the contracts of a case do; the exit status is 1 where there is an error."""
     import riskshare as rs
-    from riskshare.cli.settings import print_settings, with_settings
+    from riskshare.cli.settings import print_settings
     from riskshare.report.check import print_check
 
-    loaded, told = with_settings(rs.load_case(case), set_)
+    loaded, told = opened(case, set_)
     found = rs.check(loaded, samples=samples, seed=seed, span=span)
-    print_settings(_screen(), told)
-    print_check(_screen(), loaded, found)
+    screen = standard_output()
+    print_settings(screen, told)
+    print_check(screen, loaded, found)
     if not found.passed:
         raise typer.Exit(1)
 
@@ -242,21 +238,6 @@ app.command()(attribute)
 app.command()(influence)
 app.command()(fit)
 app.command()(bench)
-
-
-def _screen() -> "Console":
-    """Return standard output; 132 columns wide where it is not a terminal."""
-    from riskshare.report.whole import screen
-
-    return screen(sys.stdout, None if sys.stdout.isatty() else 132)
-
-
-def _writable(out: Path | None) -> None:
-    """Make the folder for results before any work is done for it."""
-    if out is not None:
-        from riskshare.files.results import make_folder
-
-        make_folder(out)
 
 
 def _in_files(

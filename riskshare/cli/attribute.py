@@ -1,23 +1,32 @@
 """``riskshare attribute``: what makes up each position, by driver, term, line and year."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from riskshare.cli.options import (
+    CaseArgument,
+    DiscountOption,
+    LevelOption,
+    PartnerOption,
+    PermutationsOption,
+    PricesOption,
+    SamplesOption,
+    SeedOption,
+    SetOption,
+    folder,
+    opened,
+    positions_of,
+    standard_output,
+)
+
 
 def attribute(
-    case: Annotated[
-        str,
-        typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file."),
-    ],
-    samples: Annotated[int, typer.Option(help="How many samples, rounded up for Sobol'.")] = 16_384,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
-    partner: Annotated[
-        list[str] | None,
-        typer.Option(help="Partner or group to print; may be given more than once."),
-    ] = None,
+    case: CaseArgument,
+    samples: SamplesOption = 16_384,
+    seed: SeedOption = 1,
+    partner: PartnerOption = None,
     by: Annotated[
         list[str] | None,
         typer.Option(
@@ -25,40 +34,32 @@ def attribute(
             show_default="all of them",
         ),
     ] = None,
-    level: Annotated[
-        float, typer.Option(help="Confidence of the tail: 0.95 for the worst 1 in 20.")
-    ] = 0.95,
-    permutations: Annotated[
-        int | None,
-        typer.Option(
-            help="Random orders of drivers for each replicate.",
-            show_default="all coalitions of up to 7 drivers, else 4",
-        ),
-    ] = None,
-    discount_rate: Annotated[
-        float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
-    ] = None,
-    prices: Annotated[
-        str, typer.Option(help="nominal, or real: in prices of the case's price base.")
-    ] = "nominal",
+    level: LevelOption = 0.95,
+    permutations: PermutationsOption = None,
+    discount_rate: DiscountOption = None,
+    prices: PricesOption = "nominal",
+    set_: SetOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write the table to.")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR|FILE",
+            help="Folder to write the table and its waterfalls to, or one file: .csv the table, "
+            ".svg or .html the waterfalls.",
+        ),
     ] = None,
 ) -> None:
     """Print each position from plan to mean by driver, term, line and year, and its tail."""
     import riskshare as rs
-    from riskshare.files.results import make_folder
+    from riskshare.cli.settings import print_settings
     from riskshare.report.attribution import print_attribution, write_statistics
-    from riskshare.report.whole import screen
+    from riskshare.report.picture import write_waterfalls
 
-    loaded = rs.load_case(case)
-    if out is not None:
-        make_folder(out)
-    known = {one.name for one in loaded.partners}
-    known |= {"system", *(group for one in loaded.partners for group in one.groups)}
-    for name in partner or ():
-        if name not in known:
-            raise rs.ArgumentError(f"--partner {name}: accepted: {', '.join(sorted(known))}")
+    files = _files(out)
+    loaded, told = opened(case, set_)
+    names = positions_of(loaded, partner)
+    for file in files:
+        folder(file.parent)
     parts = rs.attribute(
         loaded,
         samples=samples,
@@ -69,7 +70,25 @@ def attribute(
         discount_rate=discount_rate,
         prices=prices,
     )
-    console = screen(sys.stdout, None if sys.stdout.isatty() else 100)
-    print_attribution(console, loaded, parts, tuple(partner or ()))
-    if out is not None:
-        typer.echo(f"wrote {write_statistics(out / 'attribution.csv', parts)}")
+    console = standard_output(100)
+    print_settings(console, told)
+    print_attribution(console, loaded, parts, names)
+    for file in files:
+        if file.suffix == ".csv":
+            write_statistics(file, parts)
+        else:
+            write_waterfalls(file, loaded, parts, names)
+        typer.echo(f"wrote {file}")
+
+
+def _files(out: Path | None) -> tuple[Path, ...]:
+    """Return what to write: the one file that is named, or the table and the page in a folder."""
+    from riskshare.errors import ArgumentError
+
+    if out is None:
+        return ()
+    if out.suffix in (".png", ".pdf", ".jpg", ".htm", ".json", ".nc", ".txt", ".xls", ".xlsx"):
+        raise ArgumentError(f"--out {out}: accepted: a file .csv, .svg or .html, or a folder")
+    if out.suffix in (".csv", ".svg", ".html"):
+        return (out,)
+    return out / "attribution.csv", out / "attribution.html"

@@ -1,21 +1,27 @@
 """``riskshare clauses``: how often each clause binds, and what one more unit of effort pays."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from riskshare.cli.settings import SetOption
+from riskshare.cli.options import (
+    CaseArgument,
+    SamplesOption,
+    SeedOption,
+    SetOption,
+    opened,
+    out_option,
+    positions_of,
+    standard_output,
+    write_dataset,
+)
 
 
 def clauses(
-    case: Annotated[
-        str,
-        typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file."),
-    ],
-    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 16_384,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    case: CaseArgument,
+    samples: SamplesOption = 16_384,
+    seed: SeedOption = 1,
     of: Annotated[
         str,
         typer.Option(help="The partner or group whose position puts outcomes in order."),
@@ -24,26 +30,18 @@ def clauses(
         float, typer.Option(help="Effort, as a share of a line's plan or of unit cost.")
     ] = 0.01,
     set_: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write clauses.nc to.")
-    ] = None,
+    out: Annotated[Path | None, out_option("clauses.nc")] = None,
 ) -> None:
     """Print how often each clause binds, and what one more unit of effort pays whom and when."""
     import riskshare as rs
-    from riskshare.cli.settings import noted, print_settings, with_settings
-    from riskshare.files.atomic import replacing
-    from riskshare.files.results import make_folder
+    from riskshare.cli.settings import print_settings
     from riskshare.report.clauses import print_clauses
-    from riskshare.report.whole import screen
 
-    loaded, told = with_settings(rs.load_case(case), set_)
-    if out is not None:
-        make_folder(out)
+    loaded, told = opened(case, set_, out)
+    positions_of(loaded, [of], "--of")
     found = rs.clauses(loaded, samples=samples, seed=seed, of=of, effort=effort)
-    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    console = standard_output()
     print_settings(console, told)
     print_clauses(console, loaded, found)
     if out is not None:
-        with replacing(out / "clauses.nc") as temporary:
-            noted(found, told).to_netcdf(temporary, engine="h5netcdf")
-        typer.echo(f"wrote {out / 'clauses.nc'}")
+        write_dataset(out / "clauses.nc", found, told)

@@ -1,10 +1,21 @@
 """``riskshare compare``: several contracts on the same samples, and the usual ones of one case."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from riskshare.cli.options import (
+    DiscountOption,
+    PricesOption,
+    SeedOption,
+    folder,
+    one_of,
+    out_option,
+    sampler_option,
+    samples_option,
+    standard_output,
+)
 
 if TYPE_CHECKING:
     from riskshare.case import Case
@@ -56,30 +67,18 @@ def compare(
             metavar="NAME", help="What the others are held against.", show_default="the first"
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(help="How many samples, rounded up for Sobol'.", show_default="65536"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
-    sampler: Annotated[str, typer.Option(help="sobol or pseudo-random.")] = "sobol",
+    samples: Annotated[int | None, samples_option("65536")] = None,
+    seed: SeedOption = 1,
+    sampler: Annotated[str, sampler_option()] = "sobol",
     year: Annotated[str, typer.Option(help="The year to show, or all.")] = "all",
-    discount_rate: Annotated[
-        float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
-    ] = None,
-    prices: Annotated[
-        str, typer.Option(help="nominal, or real: in prices of the case's price base.")
-    ] = "nominal",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder to write comparison.csv to."),
-    ] = None,
+    discount_rate: DiscountOption = None,
+    prices: PricesOption = "nominal",
+    out: Annotated[Path | None, out_option("comparison.csv")] = None,
 ) -> None:
     """Settle several contracts on the same samples and print who gains and who loses."""
     import riskshare as rs
     from riskshare.cli.progress import counting
-    from riskshare.files.results import make_folder
     from riskshare.report.comparison import print_comparison, write_comparison
-    from riskshare.report.whole import screen
 
     if variants:
         contracts = _with_variants(cases, marginal_rate, host, pool_share)
@@ -90,11 +89,8 @@ def compare(
                 "--variants too"
             )
         contracts = _loaded(cases)
-    years = next(iter(contracts.values())).labels()["year"]
-    if year not in (*years, "all"):
-        raise rs.ArgumentError(f"--year {year}: accepted: {', '.join(years)} or all")
-    if out is not None:
-        make_folder(out)
+    one_of("--year", year, (*next(iter(contracts.values())).labels()["year"], "all"))
+    folder(out)
     with counting("simulating") as progress:
         table = rs.compare(
             contracts,
@@ -106,7 +102,7 @@ def compare(
             prices=prices,
             progress=progress,
         )
-    print_comparison(screen(sys.stdout, None if sys.stdout.isatty() else 100), table, year)
+    print_comparison(standard_output(100), table, year)
     if out is not None:
         typer.echo(f"wrote {write_comparison(out / 'comparison.csv', table)}")
 

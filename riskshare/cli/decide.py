@@ -2,31 +2,35 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskshare.cli.settings import SetOption
+from riskshare.cli.options import (
+    CaseArgument,
+    SamplesOption,
+    SeedOption,
+    SetOption,
+    out_option,
+)
 
-_CASE = typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file.")
+if TYPE_CHECKING:
+    from riskshare.case import Case
 
 
 def sensitivities(
-    case: Annotated[str, _CASE],
+    case: CaseArgument,
     paths: Annotated[
         str, typer.Option(help="contracts, all, or paths with commas between them.")
     ] = "contracts",
     partner: Annotated[
         list[str] | None, typer.Option(help="Whose results; all unless given.")
     ] = None,
-    most: Annotated[int, typer.Option(help="Numbers shown for each partner.")] = 12,
-    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 65_536,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    most: Annotated[int, typer.Option(min=1, help="Numbers shown for each partner.")] = 12,
+    samples: SamplesOption = 65_536,
+    seed: SeedOption = 1,
     set_: SetOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder to write sensitivities.nc to."),
-    ] = None,
+    out: Annotated[Path | None, out_option("sensitivities.nc")] = None,
 ) -> None:
     """Print what a hundredth more of each number does to each partner's result."""
     import riskshare as rs
@@ -54,7 +58,7 @@ def sensitivities(
 
 
 def calibrate(
-    case: Annotated[str, _CASE],
+    case: CaseArgument,
     free: Annotated[
         list[str],
         typer.Option(
@@ -89,8 +93,24 @@ def calibrate(
             show_default="the least change",
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 65_536,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    status_quo: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CASE",
+            help="What stands as long as nothing is agreed: a bundled case, a file, or a version "
+            "of this one: block, activity, blended, capitated, pooled.",
+        ),
+    ] = None,
+    appetite: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STATISTICS",
+            help="Nobody is to be worse off than under the status quo, each by what it counts: "
+            '"mean - 0.5 tail_value_at_risk\\[0.95]"; "acute=mean" is one partner alone.',
+        ),
+    ] = None,
+    samples: SamplesOption = 65_536,
+    seed: SeedOption = 1,
     set_: SetOption = None,
     out: Annotated[
         Path | None,
@@ -117,6 +137,8 @@ def calibrate(
         targets=dict(map(_statement, target or ())),
         constraints=constraints,
         minimise=minimise,
+        status_quo=_status_quo(loaded, status_quo),
+        appetite=_appetite(appetite),
         samples=samples,
         seed=seed,
     )
@@ -135,6 +157,37 @@ def _paths(text: str) -> list[str]:
     import re
 
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
+
+
+def _status_quo(case: "Case", name: str | None) -> "Case | None":
+    """Return a version of the case, or another one."""
+    import riskshare as rs
+    from riskshare.analysis.variants import VARIANTS
+
+    if name is None:
+        return None
+    return rs.variants(case)[name] if name in VARIANTS else rs.load_case(name)
+
+
+def _appetite(given: list[str] | None) -> str | dict[str, str] | None:
+    """Return what partners count: one for all, or by partner."""
+    from riskshare.errors import ArgumentError
+
+    if not given:
+        return None
+    named = dict(_named(text) for text in given)
+    everybody = named.pop("", None)
+    if everybody is not None and (named or len(given) > 1):
+        raise ArgumentError(
+            f"--appetite {everybody!r} is for everybody; accepted: it alone, or PARTNER=STATISTICS "
+            "for each"
+        )
+    return named if everybody is None else everybody
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, counted = text.partition("=")
+    return (name.strip(), counted.strip()) if equals else ("", text.strip())
 
 
 def _statement(text: str) -> tuple[str, float]:

@@ -1,24 +1,34 @@
 """``riskshare estimate``: the distribution of results to a stated number of samples or error."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from riskshare.cli.settings import SetOption
+from riskshare.cli.options import (
+    CaseArgument,
+    DiscountOption,
+    PricesOption,
+    SeedOption,
+    SetOption,
+    device_option,
+    money_of_years,
+    opened,
+    out_option,
+    positions_of,
+    sampler_option,
+    samples_option,
+    standard_output,
+)
 
 
 def estimate(
-    case: Annotated[
-        str,
-        typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file."),
-    ],
+    case: CaseArgument,
     samples: Annotated[
         int | None,
-        typer.Option(
-            help="How many samples; with --error the most that may be taken.",
-            show_default="65536; 134217728 with --error",
+        samples_option(
+            "65536; 134217728 with --error",
+            "How many samples; with --error the most that may be taken.",
         ),
     ] = None,
     error: Annotated[
@@ -29,8 +39,8 @@ def estimate(
             "position_quantile\\[all,0.05]=50000; may be given more than once.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
-    sampler: Annotated[str, typer.Option(help="sobol or pseudo-random.")] = "sobol",
+    seed: SeedOption = 1,
+    sampler: Annotated[str, sampler_option()] = "sobol",
     leading: Annotated[
         str | None,
         typer.Option(metavar="CASE", help="Turn samples to the leading directions of a contract."),
@@ -42,34 +52,25 @@ def estimate(
     tail_level: Annotated[
         float, typer.Option(help="Level of that tail: 0.005 for the worst outcome in 200.")
     ] = 0.005,
-    device: Annotated[
-        str | None,
-        typer.Option(help="cpu, gpu, or one of them as gpu:0.", show_default="what there is"),
-    ] = None,
-    discount_rate: Annotated[
-        float | None, typer.Option(help="Rate a year at which all years are added up, as 0.035.")
-    ] = None,
-    prices: Annotated[
-        str, typer.Option(help="nominal, or real: in prices of the case's price base.")
-    ] = "nominal",
+    device: Annotated[str | None, device_option("what there is")] = None,
+    discount_rate: DiscountOption = None,
+    prices: PricesOption = "nominal",
     set_: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write the summary to.")
-    ] = None,
+    out: Annotated[Path | None, out_option("the summary")] = None,
 ) -> None:
     """Print how results are distributed, from any number of samples or to a given error."""
     import riskshare as rs
     from riskshare.cli.progress import counting
-    from riskshare.cli.settings import print_settings, with_settings
-    from riskshare.files.results import make_folder, write_summary
+    from riskshare.cli.settings import print_settings
+    from riskshare.files.results import write_summary
     from riskshare.report.distribution import print_distribution
-    from riskshare.report.whole import screen
 
-    loaded, told = with_settings(rs.load_case(case), set_)
-    if out is not None:
-        make_folder(out)
+    wanted = _errors(error)
     if leading is not None and tail is not None:
         raise rs.ArgumentError("--leading and --tail both turn the samples; give one of them")
+    loaded, told = opened(case, set_, out)
+    money_of_years(loaded, discount_rate, prices)
+    positions_of(loaded, [tail] if tail else [], "--tail")
     directions = None
     if leading is not None:
         directions = rs.leading_directions(rs.load_case(leading))
@@ -79,7 +80,7 @@ def estimate(
         table = rs.estimate(
             loaded,
             samples=samples,
-            error=_errors(error),
+            error=wanted,
             seed=seed,
             sampler=sampler,
             directions=directions,
@@ -88,7 +89,7 @@ def estimate(
             prices=prices,
             progress=progress,
         )
-    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    console = standard_output()
     print_settings(console, told)
     print_distribution(console, loaded, table)
     if out is not None:

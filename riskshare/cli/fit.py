@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from riskshare.cli.options import standard_output, writable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -97,6 +99,8 @@ def fit(
     from riskshare.errors import ArgumentError
     from riskshare.fitting.table import read_table
 
+    if output is not None:
+        writable("--output", output)
     table = read_table(data, currency)
     chosen_use = _use(table, use, column)
     options = Options(
@@ -384,11 +388,9 @@ def _show(reports: list[Report], failures: list[str], as_json: bool) -> None:
         told = {"fits": [report.numbers for report in reports], "not_fitted": failures}
         typer.echo(json.dumps(_finite(told), indent=2))
         return
-    import sys
+    from riskshare.report.whole import print_whole
 
-    from riskshare.report.whole import print_whole, screen
-
-    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    console = standard_output()
     for report in reports:
         print_whole(console, report.table)
         for note in report.notes:

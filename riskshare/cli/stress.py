@@ -1,21 +1,29 @@
 """``riskshare stress``: stress scenarios on the same draws, and where beliefs break a target."""
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from riskshare.cli.settings import SetOption
+from riskshare.cli.options import (
+    CaseArgument,
+    SamplesOption,
+    SeedOption,
+    SetOption,
+    opened,
+    out_option,
+    standard_output,
+    write_dataset,
+)
+
+if TYPE_CHECKING:
+    from riskshare.case import Case
 
 _SIZE = "as 0.05, or several as 0.05,-0.05; 0 leaves it out."
 
 
 def stress(
-    case: Annotated[
-        str,
-        typer.Argument(metavar="CASE", help="A bundled case (see `riskshare cases`) or a file."),
-    ],
+    case: CaseArgument,
     shock: Annotated[str, typer.Option(help=f"Level of each driver, {_SIZE}")] = "0.05",
     trend: Annotated[str, typer.Option(help=f"Growth of each driver a year, {_SIZE}")] = "0.02",
     benchmark: Annotated[str, typer.Option(help=f"Plan and budgets too high by, {_SIZE}")] = "0.02",
@@ -45,32 +53,27 @@ def stress(
             "the targets fail is then searched for.",
         ),
     ] = None,
-    points: Annotated[int, typer.Option(help="Points of that search.")] = 512,
-    samples: Annotated[int, typer.Option(help="How many samples, rounded up.")] = 16_384,
-    seed: Annotated[int, typer.Option(help="Seed of the random streams.")] = 1,
+    points: Annotated[int, typer.Option(min=32, help="Points of that search.")] = 512,
+    samples: SamplesOption = 16_384,
+    seed: SeedOption = 1,
     set_: SetOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Folder to write stress.nc and discovery.nc to."),
-    ] = None,
+    out: Annotated[Path | None, out_option("stress.nc and discovery.nc")] = None,
 ) -> None:
     """Print what stress scenarios do to each partner, and which targets stop holding."""
     import riskshare as rs
-    from riskshare.cli.settings import noted, print_settings, with_settings
-    from riskshare.files.atomic import replacing
-    from riskshare.files.results import make_folder
+    from riskshare.analysis.discovery import refuse_beliefs
+    from riskshare.cli.settings import print_settings
     from riskshare.report.stress import print_discovery, print_stress
-    from riskshare.report.whole import screen
 
-    loaded, told = with_settings(rs.load_case(case), set_)
-    if out is not None:
-        make_folder(out)
-    beliefs = _beliefs(belief)
+    loaded, told = opened(case, set_, out)
+    beliefs = _beliefs(loaded, belief)
     if beliefs and not target:
         raise rs.ArgumentError("--belief goes with --target CONDITION, which it may break")
+    if beliefs:
+        refuse_beliefs(loaded, beliefs)
     table = rs.stress(
         loaded,
-        _scenarios(scenario),
+        _scenarios(loaded, scenario),
         shock=_sizes("--shock", shock),
         trend=_sizes("--trend", trend),
         benchmark=_sizes("--benchmark", benchmark),
@@ -80,7 +83,7 @@ def stress(
         samples=samples,
         seed=seed,
     )
-    console = screen(sys.stdout, None if sys.stdout.isatty() else 132)
+    console = standard_output()
     print_settings(console, told)
     print_stress(console, loaded, table)
     results = {"stress.nc": table}
@@ -91,55 +94,74 @@ def stress(
         results["discovery.nc"] = found
     if out is not None:
         for name, result in results.items():
-            with replacing(out / name) as temporary:
-                noted(result, told).to_netcdf(temporary, engine="h5netcdf")
-            typer.echo(f"wrote {out / name}")
+            write_dataset(out / name, result, told)
 
 
-def _number(option: str, text: str) -> float:
+def _number(option: str, text: str, unit: str, currency: str | None = None) -> float:
+    """Return a number as cells of tables have it: ``5%`` of shares, ``1,234`` of money."""
     from riskshare.errors import ArgumentError
+    from riskshare.files.numbers import NumberError, read_number, refusal
 
     try:
-        return float(text.strip().replace("_", ""))
-    except ValueError:
-        raise ArgumentError(f"{option}: found {text!r}; accepted: a number") from None
+        return read_number(text.strip().replace("_", ""), unit, currency)
+    except NumberError as error:
+        accepted = f"a number ({unit})" if unit else "a number"
+        raise ArgumentError(f"{option}: {refusal(text, str(error), accepted)}") from None
 
 
 def _sizes(option: str, text: str) -> tuple[float, ...]:
-    return tuple(_number(option, part) for part in text.split(","))
+    """Return shares; a percentage that stands as a number is asked about."""
+    from riskshare.errors import ArgumentError
+
+    found = tuple(_number(option, part, "share") for part in text.split(","))
+    for size in found:
+        if abs(size) > 1:
+            raise ArgumentError(
+                f"{option}: found {size:g}, which is {100 * size:g} %; did you mean "
+                f"{size / 100:g}? accepted: shares from -1 to 1"
+            )
+    return found
 
 
-def _scenarios(stated: list[str] | None) -> dict[str, dict[str, float]]:
+def _units(case: "Case") -> dict[str, str]:
+    return {path: parameter.unit for path, _, parameter in case.declared_numbers()}
+
+
+def _scenarios(case: "Case", stated: list[str] | None) -> dict[str, dict[str, float]]:
     """Return numbers by path by name of the scenario."""
     from riskshare.errors import ArgumentError
 
     found: dict[str, dict[str, float]] = {}
+    units = _units(case) if stated else {}
     for text in stated or ():
         name, colon, rest = text.partition(":")
-        path, equals, value = rest.rpartition("=")
-        if not (colon and equals and name.strip() and path.strip()):
+        path, equals, value = (part.strip() for part in rest.rpartition("="))
+        if not (colon and equals and name.strip() and path):
             raise ArgumentError(
                 f"--scenario {text}: accepted: a name, a path and its value, as "
                 "dear: drivers.price.sd=0.03"
             )
-        number = _number(f"--scenario {name.strip()}: {path.strip()}", value)
-        found.setdefault(name.strip(), {})[path.strip()] = number
+        option = f"--scenario {name.strip()}: {path}"
+        number = _number(option, value, units.get(path, ""), case.currency)
+        found.setdefault(name.strip(), {})[path] = number
     return found
 
 
-def _beliefs(stated: list[str] | None) -> dict[str, tuple[float, float]]:
+def _beliefs(case: "Case", stated: list[str] | None) -> dict[str, tuple[float, float]]:
     """Return the ranges that options state, by path."""
     from riskshare.errors import ArgumentError
 
     found = {}
+    units = _units(case) if stated else {}
     for text in stated or ():
-        path, equals, ends = text.rpartition("=")
+        path, equals, ends = (part.strip() for part in text.rpartition("="))
         low, colon, high = ends.partition(":")
-        if not (equals and colon and path.strip()):
+        if not (equals and colon and path):
             raise ArgumentError(
                 f"--belief {text}: accepted: a path, lowest and highest value, as "
                 "drivers.demand.sd=0.01:0.06"
             )
-        option = f"--belief {path.strip()}"
-        found[path.strip()] = (_number(option, low), _number(option, high))
+        option, unit = f"--belief {path}", units.get(path, "")
+        ends_of = [_number(option, end, unit, case.currency) for end in (low, high)]
+        found[path] = ends_of[0], ends_of[1]
     return found

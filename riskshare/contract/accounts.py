@@ -11,6 +11,7 @@ from riskshare.contract.keys import portions
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer, from_each, to_each
 from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.term import AbstractTerm, Partner, State, YearView, traced
+from riskshare.contract.vectors import summed
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter
 
@@ -66,10 +67,10 @@ class AccountClose(AbstractTerm):
         if self.prorate is not None:
             returned, paid_late, unpaid = self._prorated(ledger, state, year)
             moved.append(from_each(returned, self.account))
-            balance = balance + returned.sum(0)
+            balance = balance + summed(returned)
             if self.prorate == "carry":
                 moved.append(to_each(paid_late, self.account))
-                balance = balance - paid_late.sum(0)
+                balance = balance - summed(paid_late)
                 after["unpaid"] = unpaid
                 year.note("old claims paid", amount=-paid_late)
                 year.note("claims carried", quantity=unpaid)
@@ -104,12 +105,12 @@ class AccountClose(AbstractTerm):
             held = held + positive(mine)
             given = positive(-entry)
             # of what a term pays, the account's part: its share of all that the term takes
-            claims = claims + positive(entry) * ratio(positive(-mine), given.sum(0))
+            claims = claims + positive(entry) * ratio(positive(-mine), summed(given))
         held = positive(held)
         old = state.get("unpaid", jnp.zeros_like(claims))
-        due = old.sum(0)
+        due = summed(old)
         late = portions(jnp.minimum(held, due), ratio(old, due), year.pennies)
-        left, total = positive(held - late.sum(0)), claims.sum(0)
+        left, total = positive(held - summed(late)), summed(claims)
         paid = portions(jnp.minimum(left, total), ratio(claims, total), year.pennies)
         returned = claims - paid
         year.note("held", quantity=held)

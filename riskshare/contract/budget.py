@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from riskshare.contract.term import PlanView, TermLines, YearView
+from riskshare.contract.vectors import summed
 from riskshare.parameters import NO_NUMBERS, Declared, Given, Parameter, Reference
 
 
@@ -94,9 +95,9 @@ class BoundBudget:
     def amount(self, year: YearView) -> Float[Array, " sample"]:
         """Return the budget of the year at hand."""
         if self.follows == "members":
-            moving = (self.capitation[:, None] * year.members_index).sum(0)
+            moving = summed(self.capitation[:, None] * year.members_index)
         elif self.follows == "activity":
-            moving = (self.units[:, None] * year.activity).sum(0)
+            moving = summed(self.units[:, None] * year.activity)
         else:
             moving = self.capitation.sum()
         return (self.fixed + moving) * jnp.ones_like(year.activity[0])

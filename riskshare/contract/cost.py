@@ -14,6 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from riskshare.contract.vectors import summed
+
 Numbers = Any
 """A NumPy or JAX array."""
 
@@ -96,6 +98,7 @@ class CostState:
     released_steps: Numbers
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class LineCost:
     """What one year's activity costs, line by line: (line, sample) arrays of money or units."""
@@ -208,7 +211,7 @@ def _exits(
 
     def released(semi_or_fixed: tuple[Numbers, Numbers], before: Numbers) -> Numbers:
         weight_planned, weight_rest = semi_or_fixed
-        due = (weight_planned * planned).sum(0) + (weight_rest * rest).sum(0)
+        due = summed(weight_planned * planned) + summed(weight_rest * rest)
         return xp.minimum(share, xp.maximum(before, due))
 
     fixed = released((numbers.planned_fixed, numbers.rest_fixed), state.released_fixed)
@@ -231,8 +234,8 @@ def _exits(
         )
         planned_steps = _hold(xp, numbers, planned_steps, steps_planned)
         rest_steps = _hold(xp, numbers, rest_steps, steps_free - steps_planned)
-        due = (numbers.planned_semi[:, rows] * planned_steps).sum(0)
-        due = due + (numbers.rest_semi[:, rows] * rest_steps).sum(0)
+        due = summed(numbers.planned_semi[:, rows] * planned_steps)
+        due = due + summed(numbers.rest_semi[:, rows] * rest_steps)
         released_steps = xp.minimum(steps_free, xp.maximum(released_steps, due))
         semi_units = _put(semi_units, structure.steps_held, step.units_per_step * released_steps)
     after = CostState(planned, rest, planned_steps, rest_steps, semi, fixed, released_steps)

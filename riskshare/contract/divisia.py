@@ -9,16 +9,19 @@ A factor at zero takes all of its component; several share it. (Ang 2004; zero l
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.ledger import PRECISION
+from riskshare.contract.vectors import summed
 
 TINY = 1e-30
 """Stands for zero inside a logarithm whose result is then discarded."""
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Split:
     """Effects on line value, adverse (above plan) positive; they add up to the deviation."""
@@ -74,7 +77,7 @@ def split_value(inputs: SplitInputs) -> Split:
     if extra is None:
         extra = jnp.zeros((len(price), 0, inputs.value.shape[-1]), price.dtype)
     extra = extra * (price * factor)[:, None]
-    without_chance = (start * own).sum(1) * factor + extra.sum(1)
+    without_chance = summed(start * own, 1) * factor + summed(extra, 1)
     explained = without_chance > 0
     chance = jnp.where(explained, inputs.value / jnp.where(explained, without_chance, 1), 1)
     product = own * (factor * chance)[:, None]
@@ -94,7 +97,7 @@ def split_value(inputs: SplitInputs) -> Split:
     zeros = zero_own + (zero_drivers + zero_chance)[:, None]
     weight = jnp.where(zeros > 0, 0, start * _log_mean_ratio(product))
     lost = jnp.where(zeros > 0, start / jnp.maximum(zeros, 1), 0)
-    line_weight, line_lost = weight.sum(1), lost.sum(1)
+    line_weight, line_lost = summed(weight, 1), summed(lost, 1)
     by_driver = _log(inputs.drivers) * _product(inputs.loadings.T, line_weight)
     by_driver -= _flag(inputs.drivers <= 0, price) * _product(
         _flag(inputs.loadings.T != 0, price), line_lost
@@ -103,17 +106,17 @@ def split_value(inputs: SplitInputs) -> Split:
     by_members -= _flag(inputs.members <= 0, price) * _product(
         _flag(inputs.exposure.T != 0, price), lost[:, 0]
     )
-    by_delivery = _log(inputs.deliveries) * weight[:, 1:].sum(0)
-    by_delivery -= _flag(inputs.deliveries <= 0, price) * lost[:, 1:].sum(0)
+    by_delivery = _log(inputs.deliveries) * summed(weight[:, 1:])
+    by_delivery -= _flag(inputs.deliveries <= 0, price) * summed(lost[:, 1:])
     if inputs.unplanned is not None:
-        by_delivery += (extra * chance[:, None]).sum(0)
+        by_delivery += summed(extra * chance[:, None])
     by_chance = _log(chance) * line_weight - zero_chance * line_lost
-    unexplained = inputs.value - (start * product).sum(1) - (extra * chance[:, None]).sum(1)
+    unexplained = inputs.value - summed(start * product, 1) - summed(extra * chance[:, None], 1)
     return Split(
         drivers=by_driver,
         members=by_members,
         deliveries=by_delivery,
-        chance=(by_chance + unexplained).sum(0),
+        chance=summed(by_chance + unexplained),
         plan=jnp.broadcast_to(start.sum() - (price * inputs.plan).sum(), inputs.value.shape[-1:]),
     )
 

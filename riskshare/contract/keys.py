@@ -9,6 +9,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from riskshare.contract.primitives import ratio
+from riskshare.contract.vectors import summed
 from riskshare.parameters import Given
 
 Numbers = NDArray[np.float64]
@@ -20,7 +21,7 @@ def proportional(weights: Any) -> Any:
     The weights may be NumPy or JAX arrays, (partner) or (partner, sample).
     """
     xp = weights.__array_namespace__()
-    total = weights.sum(0)
+    total = summed(weights)
     there = total > 0
     return xp.where(there, weights / xp.where(there, total, 1), 0.0)
 
@@ -39,17 +40,17 @@ def portions(total: Array, key: Array, pennies: Callable[[Array, str], Array]) -
     pennies
         Rounds money to the smallest unit (`riskshare.contract.term.YearView.pennies`).
     """
-    whole = jnp.where(key.sum(0) > 0, pennies(total, "nearest"), 0)
+    whole = jnp.where(summed(key) > 0, pennies(total, "nearest"), 0)
     parts = pennies(key * whole, "nearest")
     rows = jnp.arange(len(key))[:, None]
     largest = (rows == jnp.argmax(key, axis=0)).astype(parts.dtype)
-    return parts + largest * (whole - parts.sum(0))
+    return parts + largest * (whole - summed(parts))
 
 
 def among(weights: Any, members: Any) -> Any:
     """Return shares in proportion to weights, equal over the members where all weights are 0."""
     weighted = weights * members
-    there = weighted.sum(0) > 0
+    there = summed(weighted) > 0
     return proportional(jnp.where(there, weighted, members * jnp.ones_like(weighted)))
 
 
@@ -68,13 +69,13 @@ def within(amounts: Array, shares: Array, maximum: Array) -> Array:
     maximum
         (partner, 1), not negative.
     """
-    sign = jnp.where(amounts.sum(0) < 0, -1, 1).astype(amounts.dtype)
+    sign = jnp.where(summed(amounts) < 0, -1, 1).astype(amounts.dtype)
     held = amounts * sign
     for _ in range(len(amounts)):
-        over = jnp.maximum(held - maximum, 0).sum(0)
+        over = summed(jnp.maximum(held - maximum, 0))
         held = jnp.minimum(held, maximum)
         room = jnp.where(held < maximum, shares, 0)
-        held = held + over * ratio(room, room.sum(0))
+        held = held + over * ratio(room, summed(room))
     return jnp.minimum(held, maximum) * sign
 
 
@@ -91,7 +92,7 @@ def borne(influence: Numbers, residual_key: Numbers) -> Numbers:
     residual_key
         (partner), summing to one.
     """
-    return influence + residual_key[:, None] * (1 - influence.sum(0))
+    return influence + residual_key[:, None] * (1 - summed(influence))
 
 
 def names_partners(given: Given, partners: Mapping[str, str]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -16,6 +17,7 @@ PRECISION = "highest"
 """Matrix products keep all bits; recent GPUs would otherwise round inputs to 10 bits."""
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Transfer:
     """Amounts of money and the two keys between which they move.
@@ -27,7 +29,9 @@ class Transfer:
     amount: Float[Array, "part sample"]
     to: Float[Array, "partner part"]
     from_: Float[Array, "partner part"]
-    parts: Literal["whole", "line", "index", "partner"] = "whole"
+    parts: Literal["whole", "line", "index", "partner"] = field(
+        default="whole", metadata={"static": True}
+    )
     """What its parts are: lines of the term, the case's indices, partners, or one amount."""
 
     def posting(self) -> Float[Array, "partner sample"]:

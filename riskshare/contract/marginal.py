@@ -22,6 +22,7 @@ from riskshare.contract.term import (
     to_deliverers,
     traced,
 )
+from riskshare.contract.vectors import summed
 from riskshare.names import Phase
 from riskshare.parameters import Choice, Declared, Given, Parameter
 
@@ -138,15 +139,15 @@ class MarginalRate(AbstractTerm):
         if self.per == "line":
             adjustment = self._adjustment(deviation, base, base, year.note)
         else:
-            whole = base.sum(0, keepdims=True)
+            whole = summed(base)[None]
             limits = whole if self.fund is None else self.fund * jnp.ones_like(whole)
-            total = deviation.sum(0, keepdims=True)
+            total = summed(deviation)[None]
             share = jnp.where(whole > 0, ratio(base, whole), 1 / len(base))
             adjustment = self._adjustment(total, whole, limits, year.note) * share
             year.note("split by base", rate=share, amount=adjustment)
         if self.low_volume is not None:
-            volume, before = plan_value.sum(0), adjustment
-            adjustment = jnp.where(plan_value.sum(0) > self.low_volume, adjustment, 0)
+            volume, before = summed(plan_value), adjustment
+            adjustment = jnp.where(summed(plan_value) > self.low_volume, adjustment, 0)
             year.note("low volume", quantity=volume, beyond=self.low_volume)
             year.note("too small", amount=adjustment - before)
         return (to_deliverers(year, self.lines, adjustment),), state
@@ -280,10 +281,10 @@ class MarketShift(AbstractTerm):
         """Move the revenue of what shifted."""
         deviation = rows(year.value - year.plan * year.price, self.lines)
         gained, lost = positive(deviation), positive(-deviation)
-        shift = jnp.minimum(gained.sum(0), lost.sum(0))
+        shift = jnp.minimum(summed(gained), summed(lost))
         year.note("deviation", amount=deviation)
         year.note("shift", quantity=shift, rate=self.factor, amount=self.factor * shift)
-        parts = ratio(gained, gained.sum(0)) - ratio(lost, lost.sum(0))
+        parts = ratio(gained, summed(gained)) - ratio(lost, summed(lost))
         return (to_deliverers(year, self.lines, self.factor * shift * parts),), state
 
 

@@ -22,6 +22,7 @@ from riskshare.contract.term import (
     samples_of,
     term,
 )
+from riskshare.contract.vectors import summed
 from riskshare.names import Phase
 from riskshare.parameters import Choice, FrozenMap, Given, Parameter, Reference
 
@@ -197,7 +198,7 @@ class PerformancePayment(AbstractTerm):
     ) -> tuple[tuple[Transfer, ...], State]:
         """Release the money."""
         activity, baseline = rows(year.activity, self.lines), rows(year.baseline, self.lines)
-        reduction = ratio((baseline - activity).sum(0), baseline.sum(0))
+        reduction = ratio(summed(baseline - activity), summed(baseline))
         released = self._released(reduction)
         money = self.amount * released
         year.note("reduction", quantity=reduction, beyond=self.target)
@@ -300,5 +301,5 @@ class InvestToSave(AbstractTerm):
             index = samples_of(year) if self.driver is None else year.driver_index[self.driver]
             return self.saving * index
         if self.measure == "value-removed":
-            return rows(year.price * year.removed, self.lines).sum(0)
-        return rows(year.cost_released, self.lines).sum(0)
+            return summed(rows(year.price * year.removed, self.lines))
+        return summed(rows(year.cost_released, self.lines))

@@ -106,17 +106,20 @@ _derivatives = threading.local()
 
 
 @contextmanager
-def gates(differentiated: bool) -> Iterator[list[int]]:
-    """Say whether gates that are traced inside have a derivative; what is yielded counts them."""
-    before: tuple[bool, list[int]] = getattr(_derivatives, "state", (True, [0]))
-    _derivatives.state = (differentiated, counted := [0])
+def gates(widening: float | Array) -> Iterator[list[int]]:
+    """Multiply the widths of gates traced inside; what is yielded counts those differentiated.
+
+    Infinitely wide gates have no derivative: they stand still. The factor may be traced, so that
+    one compiled program serves all of them.
+    """
+    before: tuple[float | Array, list[int]] = getattr(_derivatives, "state", (1.0, [0]))
+    _derivatives.state = (widening, counted := [0])
     try:
         yield counted
     finally:
         _derivatives.state = before
 
 
-@jax.custom_jvp
 def gate(excess: Float[Array, "..."], width: float | Array) -> Float[Array, "..."]:
     """Return 1 where ``excess > 0``, else 0.
 
@@ -125,23 +128,26 @@ def gate(excess: Float[Array, "..."], width: float | Array) -> Float[Array, "...
     of the density at the threshold. What it weighs jumps there too, so the kernel is one whose
     moments vanish on each side: ``(a + b |u| + c u^2) phi(u)`` with those of |u| and u^2 at 0.
     """
+    widening: float | Array = getattr(_derivatives, "state", (1.0, [0]))[0]
+    return _gate(excess, width * widening)
+
+
+@jax.custom_jvp
+def _gate(excess: Float[Array, "..."], width: float | Array) -> Float[Array, "..."]:
     del width
     return (excess > 0).astype(excess.dtype)
 
 
-@gate.defjvp
+@_gate.defjvp
 def _gate_derivative(
     primals: tuple[Array, float | Array], tangents: tuple[Array, object]
 ) -> tuple[Array, Array]:
     excess, width = primals
-    differentiated, counted = getattr(_derivatives, "state", (True, [0]))
-    counted[0] += 1
-    if not differentiated:
-        return gate(excess, width), jnp.zeros_like(excess)
+    getattr(_derivatives, "state", (1.0, [0]))[1][0] += 1
     away = jnp.abs(excess / width)
     shape = _GATE[0] + _GATE[1] * away + _GATE[2] * away**2
     density = shape * jnp.exp(-(away**2) / 2) / (width * 2.5066282746310002)
-    return gate(excess, width), density * tangents[0]
+    return _gate(excess, width), density * tangents[0]
 
 
 def kernel(away: Float[Array, "..."], width: float | Array) -> Float[Array, "..."]:

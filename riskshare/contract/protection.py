@@ -21,6 +21,7 @@ from riskshare.contract.term import (
     samples_of,
     term,
 )
+from riskshare.contract.vectors import summed
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter, Reference, declaration_of, expand
 
@@ -92,11 +93,11 @@ class StopLoss(AbstractTerm):
         """Take over the layer of each person."""
         if year.person_cost is None:  # nothing is known of persons where the term is off
             return (single(0 * samples_of(year), self.to, self.from_),), state
-        person = rows(year.person_cost, self.lines).sum(0)
+        person = summed(rows(year.person_cost, self.lines))
         excess = positive(person - self.attachment)
         if self.limit is not None:
             excess = jnp.minimum(excess, self.limit - self.attachment)
-        total = excess.sum(0)
+        total = summed(excess)
         rate = self.coinsurance
         year.note("excess", quantity=total, beyond=self.attachment, rate=rate, amount=rate * total)
         year.note("premium", amount=-self.premium)

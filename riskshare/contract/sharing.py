@@ -33,6 +33,7 @@ from riskshare.contract.term import (
     rows,
     term,
 )
+from riskshare.contract.vectors import summed
 from riskshare.names import Phase
 from riskshare.parameters import Given, Parameter, Reference
 
@@ -395,13 +396,13 @@ class Pool(AbstractTerm):
             spend = -ledger.net(self.against, self.holder)
         elif self.cost_of is not None:
             year.note("cost of lines", amount=rows(year.line_cost, self.cost_of))
-            spend = rows(year.line_cost, self.cost_of).sum(0)
+            spend = summed(rows(year.line_cost, self.cost_of))
         else:
             year.note("value of lines", amount=rows(year.value, self.value_of))
-            spend = rows(year.value, self.value_of).sum(0)
+            spend = summed(rows(year.value, self.value_of))
         if self.truncation is not None and year.person_cost is not None:
-            person = rows(year.person_cost, self.person_lines()).sum(0)
-            excess = positive(person - self.truncation.at).sum(0)
+            person = summed(rows(year.person_cost, self.person_lines()))
+            excess = summed(positive(person - self.truncation.at))
             year.note("truncation", beyond=self.truncation.at, amount=-excess)
             spend = spend - excess
         if self.completion is not None:
@@ -444,13 +445,13 @@ class Pool(AbstractTerm):
             amounts = within(amounts, shares, self.maximum[:, None])
             year.note("maximum", quantity=wanted, beyond=most, amount=amounts - wanted)
         if self.taker is not None:
-            left = self.taker[:, None] * (shared - amounts.sum(0))
+            left = self.taker[:, None] * (shared - summed(amounts))
             year.note("left to the taker", amount=left)
-            amounts = amounts + self.taker[:, None] * (shared - amounts.sum(0))
+            amounts = amounts + self.taker[:, None] * (shared - summed(amounts))
         if self.residue is None:
             return (to_each(amounts, self.holder),)
         # who takes the residue receives the whole and passes the rounded parts on
-        whole = single(amounts.sum(0), self.residue, self.holder)
+        whole = single(summed(amounts), self.residue, self.holder)
         return whole, to_each(amounts, self.residue)
 
     def _shares(
@@ -482,7 +483,7 @@ class Pool(AbstractTerm):
         The table's first column holds points of v, the others ``h_i = E[v_i | v]``, v_i being the
         deviation of what partner i delivers; between points and beyond them h is linear.
         """
-        deviation = rows(year.value - year.plan * year.price, self.lines).sum(0)
+        deviation = summed(rows(year.value - year.plan * year.price, self.lines))
         points, means = self.table[:, 0], self.table[:, 1:]
         at = jnp.clip(jnp.searchsorted(points, deviation) - 1, 0, len(points) - 2)
         place = ratio(deviation - points[at], points[at + 1] - points[at])

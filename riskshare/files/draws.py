@@ -49,7 +49,7 @@ def read_draws(
           file (for which pyarrow must be installed), a data frame, or a mapping from column to
           array;
         - an `xarray.Dataset` or `xarray.DataArray` with the dimensions ``run`` (or ``sample``),
-          ``year`` and ``line``;
+          ``year`` and ``line``, and where runs do not count alike ``weight`` on (run);
         - a mapping from variable to an array (run, year, line) over all years and lines of the
           case, in its order.
     case
@@ -119,6 +119,8 @@ def _of_arrays(source: xr.Dataset | xr.DataArray, case: Case) -> xr.Dataset:
     if isinstance(source, xr.DataArray):
         source = source.to_dataset(name=source.name if source.name in VARIABLES else "activity")
     draws = source.drop_vars("replicate", errors="ignore")
+    if "weight" in draws.coords:
+        draws = draws.reset_coords("weight")
     if RUN in draws.dims:
         labels = draws[RUN].values if RUN in draws.coords else np.arange(draws.sizes[RUN])
         draws = draws.drop_vars(RUN, errors="ignore").rename({RUN: SAMPLE})
@@ -181,7 +183,13 @@ def _check_columns(table: LongTable, rows: str, variables: tuple[str, ...]) -> N
             found = ", ".join(header)
             problems.append(Problem("", f"has no column {name!r}; found: {found}"))
     for name in header:
-        if name not in (*needed, *optional):
+        if name == "weight":
+            message = (
+                "runs of a table all count alike; accepted: draws as an xarray.Dataset, with "
+                "weight on run"
+            )
+            problems.append(Problem(name, message))
+        elif name not in (*needed, *optional):
             message = f"the column is not known; leave it out, or {suggest(name, optional)}"
             problems.append(Problem(name, message))
     wide = [name for name in variables if name in header]

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -43,10 +44,17 @@ def write_settlement(folder: Path, result: xr.Dataset) -> list[Path]:
 
 def make_folder(folder: Path) -> None:
     """Make the folder for results, or say why it cannot be made."""
+    file = next((part for part in (folder, *folder.parents) if part.is_file()), None)
+    if file is not None:
+        raise ArgumentError(f"--out {folder}: {file} is a file; accepted: a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArgumentError(f"--out {folder}: {error.strerror or error}") from None
+
+
+_EVERYWHERE = ("partner", "year", "level")
+"""Dimensions of a summary that have a column of their own; what others hold is named by both."""
 
 
 def _write_netcdf(path: Path, dataset: xr.Dataset) -> Path:
@@ -71,21 +79,31 @@ def summary_rows(table: xr.Dataset) -> Iterator[tuple[object, ...]]:
     for name in table.data_vars:
         if f"{name}_error" not in table:
             continue  # an error itself, or the directions of a sampler
-        values, errors = table[name], table[f"{name}_error"]
-        dims = [str(dim) for dim in values.dims]
-        for place in np.ndindex(values.shape):
-            at = {dim: table[dim].values[i] for dim, i in zip(dims, place, strict=True)}
-            of = next((dim for dim in ("term", "line") if dim in at), "partner")
+        for at, value, error in figures(table, str(name)):
+            of = {dim: str(label) for dim, label in at.items() if dim not in _EVERYWHERE}
             yield (
-                of,
-                at.get(of, ""),
+                ", ".join(of) or "partner",
+                ", ".join(of.values()),
                 at.get("partner", ""),
                 at.get("year", ""),
                 name,
                 at.get("level", ""),
-                repr(float(values.values[place])),
-                repr(float(errors.values[place])),
+                value,
+                error,
             )
+
+
+def figures(table: xr.Dataset, name: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield each figure of a statistic: its labels by dimension, its value and its error.
+
+    As text that reads back to the same number; an error that is not known is blank.
+    """
+    values, errors = table[name], table.get(f"{name}_error")
+    dims = [str(dim) for dim in values.dims]
+    for place in np.ndindex(values.shape):
+        at = {dim: table[dim].values[i] for dim, i in zip(dims, place, strict=True)}
+        error = "" if errors is None else repr(float(errors.values[place]))
+        yield at, repr(float(values.values[place])), error
 
 
 def _posting_rows(result: xr.Dataset) -> Iterator[tuple[object, ...]]:
@@ -101,7 +119,8 @@ def _posting_rows(result: xr.Dataset) -> Iterator[tuple[object, ...]]:
 
 
 def _position_rows(result: xr.Dataset) -> Iterator[tuple[object, ...]]:
-    names = ("received", "paid", "cost", "position")
+    names = ["received", "paid", "cost", "position"]
+    names += [name for name in ("cash", "underlying", "other_position") if name in result]
     yield "year", "partner", *names
     at = result.isel(sample=0)
     for year in result.year.values:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from riskshare.bind.leaves import Leaves, Structure
+from riskshare.contract.vectors import stored
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
@@ -62,7 +63,10 @@ def block_outputs(
     if leading is not None:
         # A turn mixes the columns of all years, so all are drawn before the first. They are stored
         # before it: the sum that a turn ends with is computed again in every table lookup too.
-        every = jax.vmap(lambda of_year: _stored(score(source.bits(of_year), dtype)))(drawn)
+        price = leaves.yearly.price
+        every = jax.vmap(lambda of_year: stored(lambda: score(source.bits(of_year), dtype), price))(
+            drawn
+        )
         drawn, weight = led(leading, every)
     like = jnp.zeros((1, _samples(source)), dtype)
     parts = () if reduction is None else _parts(structure)
@@ -75,10 +79,18 @@ def block_outputs(
         yearly, year_drawn, year_given = inputs
         year_scores = year_drawn
         if leading is None:
-            year_scores = _stored(score(source.bits(year_drawn), dtype))
-        year, drivers = draw_year(
-            structure, leaves.laws, leaves.world, yearly, year_scores, drivers, year_given
+            year_scores = stored(lambda: score(source.bits(year_drawn), dtype), yearly.price)
+        draw = partial(
+            draw_year,
+            structure,
+            leaves.laws,
+            leaves.world,
+            yearly,
+            year_scores,
+            drivers,
+            year_given,
         )
+        year, drivers = stored(draw, yearly.price) if _looks_up(structure) else draw()
         outputs: Outputs = {
             "activity": year.activity,
             "case_mix": year.case_mix,
@@ -127,16 +139,10 @@ def _samples(source: Source) -> int:
     return source.low.shape[-1] if isinstance(source, SobolPoints) else BLOCK
 
 
-def _stored(scores: Array) -> Array:
-    """Have XLA store a year's scores once: it fuses through all but a matrix product.
-
-    It would compute each again in every table lookup that uses it.
-    """
-    columns, samples = scores.shape
-    groups = jnp.pad(scores, ((0, -columns % 8), (0, 0))).reshape(-1, 8, samples)
-    unit = jnp.broadcast_to(jnp.eye(8, dtype=scores.dtype), (len(groups), 8, 8))
-    groups = jnp.einsum("gij,gjb->gib", unit, groups, precision="highest")
-    return groups.reshape(-1, samples)[:columns]
+def _looks_up(structure: Structure) -> bool:
+    """Return whether a year is drawn from tables, which takes too long to be done twice."""
+    noises = (structure.activity_noise, structure.unit_cost_noise, structure.case_mix_noise)
+    return bool(structure.tabled) or any(noise.tabled or noise.counts for noise in noises)
 
 
 @partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=OPTIONS)

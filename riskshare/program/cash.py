@@ -8,6 +8,7 @@ from jax import Array
 from riskshare.contract.ledger import Ledger
 from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.term import Cash
+from riskshare.contract.vectors import summed
 
 
 def initial_cash(cash: Cash, partners: int, like: Array) -> dict[str, Array]:
@@ -27,11 +28,11 @@ def pay_out(
 ) -> tuple[Array, dict[str, Array]]:
     """Return what a term pays in cash this year, (partner, sample), and the state after."""
     earned = jnp.concatenate([posting[None], state["earned"]])
-    due = state["due"] + (cash.profile[:, None, None] * earned).sum(0)
+    due = state["due"] + summed(cash.profile[:, None, None] * earned)
     paid = due
     if cash.limit is not None:
-        most = cash.limit * sum(positive(ledger.entries[name]).sum(0) for name in cash.of)
-        gross = positive(due).sum(0)
+        most = cash.limit * sum(summed(positive(ledger.entries[name])) for name in cash.of)
+        gross = summed(positive(due))
         paid = due * jnp.minimum(1, jnp.where(gross > 0, ratio(most, gross), 1))
     if per_unit is not None:
         units: Any = jnp.round(paid * per_unit)

@@ -21,6 +21,7 @@ from riskshare.bind.leaves import (
 )
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
+from riskshare.contract.vectors import summed
 from riskshare.program.chance import beyond, counts, cubed, factors, table_lookup, thinned
 from riskshare.program.copula import student_innovations
 from riskshare.program.given import NOTHING, Given, instead
@@ -242,7 +243,7 @@ def _delayed_size(world: World, yearly: Yearly, change: int, late: Array) -> Arr
         start - late, world.profile_start[:, None]
     )
     size = world.profile_size[:, change][:, None]
-    return (size * jnp.maximum(overlap, 0)).sum(0) / (end - start)
+    return summed(size * jnp.maximum(overlap, 0)) / (end - start)
 
 
 def expected_activity(
@@ -265,7 +266,7 @@ def expected_activity(
         amount = delivered(structure, world, yearly, index)
         if structure.thinned and laws is not None and thinning is not None:
             amount = _thinned(structure, laws, yearly, index, amount, thinning)
-        volume = volume + (yearly.moved * amount).sum(1)
+        volume = volume + summed(yearly.moved * amount, 1)
         volume = jnp.maximum(volume, 0)
     return volume * _factors(structure, "activity", world.activity_loadings, index)
 

@@ -11,7 +11,8 @@ The derivative of a statistic s of positions x(theta) is a weighted sum over sam
     tail below q            w = 1(x < q), summed apart from those at q
     chance below t          w = -K(x - t) / n, and +K for what moves t
 
-K is a normal kernel of the fourth order (`riskshare.contract.primitives.kernel`).
+K is a normal kernel of the fourth order (`riskshare.contract.primitives.kernel`). The same with one
+that is wider, ``near_wide`` and ``deficit_wide``, tells how much its width matters.
 """
 
 from dataclasses import dataclass, field
@@ -23,8 +24,21 @@ from jax import Array
 
 from riskshare.contract.primitives import kernel
 
-KINDS = ("mean", "spread", "near", "tilt", "below", "at", "deficit")
+KINDS = (
+    "mean",
+    "spread",
+    "near",
+    "near_wide",
+    "tilt",
+    "below",
+    "at",
+    "deficit",
+    "deficit_wide",
+)
 """Weights that there are; those of a quantile and a tail have a level."""
+
+WIDER = 2**0.5
+"""Width of the wide kernels, in those of the others."""
 
 Kind = tuple[str, int]
 """One of `KINDS`, and the place of its level where it has one."""
@@ -73,14 +87,15 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             row = jnp.ones_like(values)
         elif name == "spread":
             row = gap / size
-        elif name == "deficit":
-            row = -kernel(values - limit[:, None], jnp.asarray(functionals.limit_width)[:, None])
+        elif name in ("deficit", "deficit_wide"):
+            width = jnp.asarray(functionals.limit_width)[:, None]
+            row = -kernel(values - limit[:, None], width * _wider(name))
             moved = -row.sum(-1)
         else:
             away = values - jnp.asarray(functionals.quantile)[:, place, None]
             width = jnp.asarray(functionals.width)[:, place, None]
-            if name == "near":
-                row = kernel(away, width)
+            if name in ("near", "near_wide"):
+                row = kernel(away, width * _wider(name))
             elif name == "tilt":
                 row = away / width * jnp.exp(-((away / width) ** 2) / 2)
             else:
@@ -93,6 +108,10 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
 ATOM = 1e-5
 """How near to a quantile, in standard deviations, samples lie that are taken to be at it: wider
 than float32 rounds, far narrower than samples of a smooth distribution lie apart in number."""
+
+
+def _wider(name: str) -> float:
+    return WIDER if name.endswith("_wide") else 1.0
 
 
 def _side(name: str, away: Array, size: Array) -> Array:

@@ -5,6 +5,7 @@ import numpy as np
 from jax import Array
 
 from riskshare.bind.leaves import PeopleNumbers, Structure
+from riskshare.contract.vectors import summed
 from riskshare.program.chance import standardised, table_lookup
 
 
@@ -50,7 +51,7 @@ def of_people(
         cost = table_lookup(*table, scores.reshape(1, -1)).reshape(scores.shape)
         cost = cost * jnp.clip(large[row] - jnp.arange(slots, dtype=count.dtype)[:, None], 0, 1)
         missed = jnp.maximum(large[row] - slots, 0) * numbers.mean_above[row]
-        total = total.at[row].add(cost.sum(0) + missed)
+        total = total.at[row].add(summed(cost) + missed)
         persons.append(cost * level[row])
         start += slots
     factor = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 1)

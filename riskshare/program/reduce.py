@@ -63,21 +63,18 @@ class Reduction:
     """Names of results that are summed over samples, each by year and row."""
 
 
-LANES = 16
-
-
 def total(values: Array, weight: Array | None) -> tuple[Array, Array]:
     """Return the first sample x_1 and ``sum w (x - x_1)``: 0 exactly where x is always that."""
     first = values[..., :1]
     gaps = values - first
     if weight is not None:
         gaps = gaps * weight
-    return first[..., 0], _lanes(gaps)
+    return first[..., 0], _over_samples(gaps)
 
 
-def _lanes(values: Array) -> Array:
-    """Return sums over the last axis, in lanes, which a processor adds side by side."""
-    return values.reshape(*values.shape[:-1], -1, LANES).sum(-2).sum(-1)
+def _over_samples(values: Array) -> Array:
+    """Return sums over the last axis, as a product with ones (`riskshare.contract.vectors`)."""
+    return jnp.matmul(values, jnp.ones(values.shape[-1], values.dtype), precision=PRECISION)
 
 
 def reduced(
@@ -112,8 +109,8 @@ def _moments(series: Array, weight: Array | None) -> dict[str, Array]:
     weighted = gaps if weight is None else gaps * weight
     return {
         "first": first[:, 0],
-        "sum": _lanes(weighted),
-        "squares": _lanes(weighted * gaps),
+        "sum": _over_samples(weighted),
+        "squares": _over_samples(weighted * gaps),
     }
 
 
@@ -122,7 +119,7 @@ def _about(cells: Cells, series: Array, weight: Array | None) -> dict[str, Array
     short = jnp.minimum(gaps[:, :, 0], 0)
     if weight is not None:
         short = short * weight
-    return {"about": _mass(gaps < 0, weight), "short": _lanes(short)}
+    return {"about": _mass(gaps < 0, weight), "short": _over_samples(short)}
 
 
 def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> tuple[Array, Array]:
@@ -147,6 +144,6 @@ def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> 
 
 def _mass(event: Array, weight: Array | None) -> Array:
     """Return the weight of the samples for which an event holds."""
-    if weight is None:
-        return event.sum(-1, dtype=jnp.int32).astype(jnp.float32)
-    return jnp.where(event, weight, 0).sum(-1)
+    return _over_samples(
+        event.astype(jnp.float32) if weight is None else jnp.where(event, weight, 0)
+    )

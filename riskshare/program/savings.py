@@ -7,6 +7,7 @@ from riskshare.bind.leaves import Structure, World, Yearly
 from riskshare.contract.cost import LineCost
 from riskshare.contract.ledger import PRECISION
 from riskshare.contract.primitives import positive, ratio
+from riskshare.contract.vectors import summed
 from riskshare.program.experience import Experience, members_index
 
 SAVINGS = ("saving_avoided", "saving_released", "saving_cash")
@@ -37,19 +38,19 @@ def savings_of(
         moves = members_index(structure, experience.index) - 1
         volume = volume * (1 + jnp.matmul(world.exposure, moves, precision=PRECISION))
     units = yearly.moved * amount
-    volume = positive(volume + units.sum(1))
+    volume = positive(volume + summed(units, 1))
     scale = ratio(experience.activity, volume)
     left, brought = positive(-units) * scale[:, None], positive(units) * scale[:, None]
     full = experience.unit_cost * experience.case_mix
     shares = world.taken[:, :, None] * amount
-    whole = jnp.maximum(shares.sum(1), ratio(line_cost.removed, yearly.cost.baseline))
+    whole = jnp.maximum(summed(shares, 1), ratio(line_cost.removed, yearly.cost.baseline))
     part = ratio(shares, jnp.broadcast_to(whole[:, None], shares.shape))
-    released = (line_cost.released[:, None] * part).sum(0)
+    released = summed(line_cost.released[:, None] * part)
     arriving = ratio(brought, jnp.broadcast_to(experience.activity[:, None], brought.shape))
     moved = line_cost.cost[:, None] * arriving
     return {
-        "saving_avoided": (full[:, None] * left).sum(0),
+        "saving_avoided": summed(full[:, None] * left),
         "saving_released": released,
-        "saving_cash": released - yearly.running_cost - moved.sum(0),
+        "saving_cash": released - yearly.running_cost - summed(moved),
         "brought": moved,
     }

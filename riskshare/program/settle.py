@@ -15,6 +15,7 @@ from riskshare.contract.cost import CostState, LineCost, initial_state, settle_c
 from riskshare.contract.divisia import Split, SplitInputs, split_value
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer
 from riskshare.contract.term import YearView
+from riskshare.contract.vectors import stored, summed
 from riskshare.program.cash import initial_cash, pay_out
 from riskshare.program.experience import Experience, delivered, members_index
 from riskshare.program.people import by_line
@@ -63,7 +64,8 @@ def settle_year(
     """
     amount = delivered(structure, world, yearly, experience.index)
     share = jnp.matmul(world.taken, amount, precision=PRECISION)
-    line_cost, cost_state = settle_cost(
+    of_cost = partial(
+        settle_cost,
         structure.cost,
         yearly.cost,
         carried.cost,
@@ -72,6 +74,8 @@ def settle_year(
         experience.unit_cost,
         share,
     )
+    in_time = bool(structure.cost.held_lines)
+    line_cost, cost_state = stored(of_cost, yearly.price) if in_time else of_cost()
     line_cost = _given_cost(line_cost, experience)
     if per_unit is not None:
         line_cost = replace(line_cost, cost=_rounded(line_cost.cost, per_unit))
@@ -165,7 +169,7 @@ def _passing(
         precision=PRECISION,
     )
     cost = jnp.matmul(world.owner[:, at], yearly.running_cost[at], precision=PRECISION)
-    brought = savings["brought"][:, at].sum(1)
+    brought = summed(savings["brought"][:, at], 1)
     return cost + jnp.matmul(world.deliverer, brought, precision=PRECISION) - saved
 
 
@@ -225,21 +229,20 @@ def _view(
         at = jnp.asarray(lines)
         size = jnp.where(yearly.size > 0, yearly.size, 1)
         loadings = world.activity_loadings + world.case_mix_loadings
-        return split_value(
-            SplitInputs(
-                price=yearly.price[at],
-                plan=yearly.plan[at],
-                before=yearly.before[at],
-                value=value[at],
-                loadings=loadings[at],
-                drivers=experience.index[: structure.drivers],
-                exposure=world.exposure[at],
-                members=members,
-                moved=(yearly.moved * yearly.size)[at],
-                deliveries=jnp.where(yearly.size > 0, amount / size, 1),
-                unplanned=(yearly.moved * jnp.where(yearly.size > 0, 0, amount))[at],
-            )
+        inputs = SplitInputs(
+            price=yearly.price[at],
+            plan=yearly.plan[at],
+            before=yearly.before[at],
+            value=value[at],
+            loadings=loadings[at],
+            drivers=experience.index[: structure.drivers],
+            exposure=world.exposure[at],
+            members=members,
+            moved=(yearly.moved * yearly.size)[at],
+            deliveries=jnp.where(yearly.size > 0, amount / size, 1),
+            unplanned=(yearly.moved * jnp.where(yearly.size > 0, 0, amount))[at],
         )
+        return stored(lambda: split_value(inputs), yearly.price)
 
     return YearView(
         price=yearly.price,

@@ -1,7 +1,6 @@
 """The report of an attribution: the way from plan to position, and who is to blame in the tail."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +13,11 @@ from rich.text import Text
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.files.atomic import replacing
+from riskshare.files.results import figures
 from riskshare.names import ALL_YEARS, SYSTEM
 from riskshare.report.money import MoneyFormat, readable
+from riskshare.report.waterfall import BY, text_waterfall, waterfall
 from riskshare.report.whole import print_whole
-
-_WORDS = {
-    "driver": "by driver",
-    "term": "by term",
-    "line": "by line",
-    "year": "by year",
-    "member": "by partner",
-}
 
 
 def print_attribution(
@@ -42,9 +35,9 @@ def print_attribution(
     partners
         Partners and groups to print; all that are not external, and the system, unless given.
     """
-    names = _shown(parts, partners)
+    names = shown_partners(parts, partners)
     of = parts.sel(year=ALL_YEARS).isel(level=-1)
-    unit = readable(case.currency, of.position_tail_value_at_risk.sel(partner=names).values)
+    unit = money_of(case, parts, names)
     level = 100 * float(of.level)
     console.print(Text(case.title or case.name, style="bold"))
     attrs = parts.attrs
@@ -58,14 +51,24 @@ def print_attribution(
     )
     for name in names:
         console.print()
-        console.print(_headline(of, name, unit))
-        for axis in _WORDS:
-            if f"position_mean_by_{axis}" not in parts:
-                continue
-            table = _table(parts, name, axis, unit, level)
+        console.print(headline(parts, name, unit))
+        first = next((axis for axis in BY if f"position_mean_by_{axis}" in parts), "")
+        drawn = waterfall(parts, name, first)
+        if drawn is not None:
+            console.print()
+            print_whole(console, text_waterfall(drawn, unit))
+            if drawn.others:
+                console.print(Text(f"other: {', '.join(drawn.others)}", style="dim"))
+        axes = [axis for axis in BY if f"position_mean_by_{axis}" in parts]
+        tables = [_table(parts, name, axis, unit, level) for axis in axes]
+        for table in tables:
             if table is not None:
                 console.print()
                 print_whole(console, table)
+        if all(table is None for table in tables):
+            rest = "" if name == SYSTEM else "; the system alone is split by partner"
+            words = ", ".join(BY[axis] for axis in axes)
+            console.print(f"By {words} there is one part of it alone{rest}.")
     console.print()
     console.print(
         Text(
@@ -81,27 +84,21 @@ def print_attribution(
 
 def write_statistics(path: Path, parts: xr.Dataset) -> Path:
     """Write the statistics of an attribution, or of influence, with errors as a long CSV."""
-    dims = ("driver", "term", "line", "member", "partner", "year", "level")
+    known = ("driver", "term", "line", "member", "partner", "year", "level")
+    dims = dict.fromkeys([*known, *map(str, parts.dims)])
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("statistic", *dims, "value", "standard_error"))
         for name in parts.data_vars:
-            if not str(name).endswith("_error"):
-                writer.writerows(_rows(parts, str(name), dims))
+            if str(name).endswith("_error"):
+                continue
+            for at, value, error in figures(parts, str(name)):
+                writer.writerow((name, *(at.get(dim, "") for dim in dims), value, error))
     return path
 
 
-def _rows(parts: xr.Dataset, name: str, dims: tuple[str, ...]) -> Iterator[tuple[object, ...]]:
-    values = parts[name]
-    errors = parts[f"{name}_error"].values if f"{name}_error" in parts else None
-    own = [str(dim) for dim in values.dims]
-    for place in np.ndindex(values.shape):
-        at = {dim: parts[dim].values[i] for dim, i in zip(own, place, strict=True)}
-        error = "" if errors is None else repr(float(errors[place]))
-        yield name, *(at.get(dim, "") for dim in dims), repr(float(values.values[place])), error
-
-
-def _shown(parts: xr.Dataset, partners: tuple[str, ...]) -> list[str]:
+def shown_partners(parts: xr.Dataset, partners: tuple[str, ...]) -> list[str]:
+    """Return the partners and groups to show: as named, or who is not outside, and the system."""
     names = [str(name) for name in parts.partner.values]
     for name in partners:
         if name not in names:
@@ -112,8 +109,16 @@ def _shown(parts: xr.Dataset, partners: tuple[str, ...]) -> list[str]:
     return [n for n in names if kinds[n] not in ("external", "group") or n == SYSTEM]
 
 
-def _headline(of: xr.Dataset, name: str, unit: MoneyFormat) -> Text:
-    at = of.sel(partner=name)
+def money_of(case: Case, parts: xr.Dataset, partners: list[str]) -> MoneyFormat:
+    """Return the unit in which the positions of partners are best read together."""
+    of = parts.sel(year=ALL_YEARS, partner=partners).isel(level=-1)
+    amounts = (of.position_tail_value_at_risk, of.position_at_plan, of.position_mean)
+    return readable(case.currency, np.concatenate([money.values for money in amounts]))
+
+
+def headline(parts: xr.Dataset, name: str, unit: MoneyFormat) -> Text:
+    """Return the way from plan to position in words, and what its spread and its tail are of."""
+    at = parts.sel(partner=name, year=ALL_YEARS).isel(level=-1)
     mean, plan = float(at.position_mean), float(at.position_at_plan)
     text = Text()
     text.append(name, style="bold")
@@ -147,22 +152,19 @@ def _table(
     at = parts.sel(partner=name).isel(level=-1)
     if axis == "driver":
         return _drivers(at.sel(year=ALL_YEARS), f"{name}, by driver, {unit.unit}", unit, level)
+    whole = _whole(at.sel(year=ALL_YEARS))
     if axis == "year":
-        at = at.drop_sel(year=ALL_YEARS).assign(_whole(at.sel(year=ALL_YEARS)))
-        at = at.assign(position_at_plan_by_year=at.position_at_plan)
+        at = at.drop_sel(year=ALL_YEARS).assign(whole)
     elif axis == "member":
         if name != SYSTEM:
             return None
-        whole = _whole(at.sel(year=ALL_YEARS))
         inside = [n for n in map(str, at.member.values) if _inside(parts, n)]
         at = at.sel(year=ALL_YEARS, member=inside).assign(whole)
-        plan = parts.position_at_plan.sel(year=ALL_YEARS, partner=inside)
-        at = at.assign(position_at_plan_by_member=("member", plan.values))
     else:
-        at = at.sel(year=ALL_YEARS).assign(_whole(at.sel(year=ALL_YEARS)))
+        at = at.sel(year=ALL_YEARS).assign(whole)
     if at.sizes[axis] < 2:
         return None
-    return _parts(at, axis, f"{name}, {_WORDS[axis]}, {unit.unit}", unit, level)
+    return _parts(at, axis, f"{name}, by {BY[axis]}, {unit.unit}", unit, level)
 
 
 def _inside(parts: xr.Dataset, name: str) -> bool:

@@ -45,7 +45,8 @@ def print_bench(console: Console, record: Record) -> None:
         console,
         f"Best of {record['effort']['turns']}, in turns, nothing compiled on the clock; shares are "
         "of the bare kernel, which computes positions and drops them. simulate: every position "
-        "kept and labelled. estimate: the table of statistics, no sample kept. MiB: peak memory of "
+        "kept and labelled. estimate: the table of its statistics, no sample kept; all: that of "
+        "every outcome, which the kernel spares itself. MiB: peak memory of "
         "a process of its own that makes so many samples.",
     )
     for one in record["measurements"]:
@@ -119,6 +120,7 @@ def _speed(record: Record) -> Table:
         "bare kernel",
         "simulate",
         "estimate",
+        "estimate, all",
         "MiB, simulate",
         "estimate",
     )
@@ -129,12 +131,12 @@ def _speed(record: Record) -> Table:
             one["device"],
             f"{speed['samples']:,}",
             count(speed["kernel"]["samples_per_second"]),
-            *(_beside_kernel(speed[way]) for way in ("simulate", "estimate")),
+            *(_beside_kernel(speed[way]) for way in ("simulate", "estimate", "estimate_all")),
             *(_mib(memory[name]) for name in ("simulate_mib", "estimate_mib")),
         )
         if memory["simulate_device_mib"] is not None:
             of_device = (memory["simulate_device_mib"], memory["estimate_device_mib"])
-            shown.add_row("", "its memory", *[""] * 4, *map(_mib, of_device))
+            shown.add_row("", "its memory", *[""] * 5, *map(_mib, of_device))
     return shown
 
 

@@ -96,8 +96,10 @@ def print_calibration(console: Console, case: Case, found: Calibration) -> None:
     table = found.table
     console.print(Text(f"{case.title or case.name}: calibration", style="bold"))
     console.print(
-        f"{found.status}: {found.message}. {table.attrs['samples']:,} samples, seed "
-        f"{table.attrs['seed']}, {table.attrs['evaluations']} evaluations."
+        Text(
+            f"{found.status}: {found.message}. {table.attrs['samples']:,} samples, seed "
+            f"{table.attrs['seed']}, {table.attrs['evaluations']} evaluations."
+        )
     )
     console.print()
     print_whole(console, _numbers(table))
@@ -129,9 +131,14 @@ def _numbers(table: xr.Dataset) -> Table:
 
 def _statements(table: xr.Dataset) -> Table:
     shown = _plain_table("stated", ("value", "±", "at least", "at most", "", "price", "gives way"))
+    free = set(map(str, table.path.values))
     for name in table.statement.values:
+        if str(name) in free:
+            continue  # a number that is made least stands above
         row = table.sel(statement=name)
-        size = 6 if "probability" in str(name) else 0
+        ends = np.array([row.value, row.at_least, row.at_most, 100 * row.value_error])
+        # a share or a probability, which has no money to be rounded to
+        size = 6 if np.abs(ends[np.isfinite(ends)]).max(initial=0.0) < 10 else 0
         shown.add_row(
             Text(str(name)),
             number(float(row.value), size),

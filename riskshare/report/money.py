@@ -39,6 +39,15 @@ class MoneyFormat:
         text = self.plain(amount)
         return f"+{text}" if amount > 0 and text.strip("0.,") else text
 
+    def error(self, amount: float) -> str:
+        """Return a standard error in the unit; one that rounds to nothing as ``<0.001``."""
+        if math.isnan(amount):
+            return "-"
+        least = 10.0**-self.places
+        scaled = amount / self.scale
+        small = 0 < scaled < least / 2
+        return f"<{least:.{self.places}f}" if small else f"{scaled:,.{self.places}f}"
+
     def price(self, amount: float) -> str:
         """Return money for one unit of activity; a price may have more decimals than money."""
         finer = MoneyFormat(self.sign, self.scale, self.suffix, self.places + 4)

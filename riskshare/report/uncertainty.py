@@ -12,7 +12,10 @@ from riskshare.case import Case
 from riskshare.names import ALL_YEARS
 from riskshare.report.money import readable
 from riskshare.report.whole import print_whole
+from riskshare.statistics import quantiles
+from riskshare.summary.samples import counting, replicates_of
 
+_LEVELS = np.array([0.05, 0.5, 0.95])
 _SHOWN = ("process", "parameter", "baseline", "total")
 
 
@@ -58,10 +61,15 @@ def _relative_error(of: xr.Dataset) -> NDArray[np.float64]:
 
 
 def print_waiting(console: Console, outcomes: xr.Dataset) -> None:
-    """Print how long the waiting lists of lines with a capacity are at the end of each year."""
+    """Print how long the waiting lists of lines with a capacity are at the end of each year.
+
+    Samples count for their ``weight`` where they have one, as in `riskshare.summarise`.
+    """
+    outcomes = counting(outcomes)
+    replicates = replicates_of(outcomes)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(Text("waiting at the year's end", style="bold"), no_wrap=True)
-    for head in ("", "mean", "5 %", "50 %", "95 %"):
+    for head in ("", "mean", *(f"{100 * level:g} %" for level in _LEVELS)):
         table.add_column(head, justify="right" if head else "left")
     waiting = outcomes.waiting_list
     for name in map(str, waiting.line.values):
@@ -69,7 +77,7 @@ def print_waiting(console: Console, outcomes: xr.Dataset) -> None:
             values = waiting.sel(line=name, year=year).values.astype(np.float64)
             if np.isnan(values).any():
                 continue
-            quantiles = np.quantile(values, (0.05, 0.5, 0.95), method="inverted_cdf")
-            row = (f"{value:,.0f}" for value in (values.mean(), *quantiles))
+            at = quantiles(values, np.sort(values), _LEVELS, replicates).value
+            row = (f"{value:,.0f}" for value in (replicates.mean(values), *at))
             table.add_row(name, year, *row)
     print_whole(console, table)

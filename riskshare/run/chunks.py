@@ -60,16 +60,19 @@ class Kernel:
     own: OwnDraws | None = None
     leading: Leading | None = None
     _placed: dict[int, Any] = field(default_factory=dict)
+    _ready: set[tuple[int, int]] = field(default_factory=set)
+    """Devices and reductions for which the kernel is known to be compiled."""
     _placing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
         """Return the outputs of a chunk, block first; the device is the ``turn``-th."""
         given = NOTHING if self.own is None else self.own.of(chunk, self.dtype)
         with computing_in(self.dtype):
-            leaves, source, leading = self._on(turn % len(self.devices.devices))
+            place = turn % len(self.devices.devices)
+            leaves, source, leading = self._on(place)
             places = self.bits.of(chunk)
             arguments = (leaves, source, places, given, leading, reduction)
-            with self._first_alone(turn % len(self.devices.devices), arguments):
+            with self._first_alone(place, id(reduction), arguments):
                 return sample_blocks(
                     self.bound.structure,
                     *arguments,
@@ -80,18 +83,22 @@ class Kernel:
                 )
 
     @contextmanager
-    def _first_alone(self, place: int, arguments: Any) -> Iterator[None]:
+    def _first_alone(self, place: int, reduction: int, arguments: Any) -> Iterator[None]:
         """Hold other threads back while a kernel is compiled: JAX would compile it for each."""
+        if (place, reduction) in self._ready:
+            yield
+            return
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(arguments))
         statics = (self.bound.structure, self.keep, self.dtype, self.devices.together)
         device = self.devices.devices[place]
         what = (device, statics, jax.tree.structure(arguments), shapes)
         if what in _compiled:
             yield
-            return
-        with _compiling, uncollected():
-            yield
-            _compiled.add(what)
+        else:
+            with _compiling, uncollected():
+                yield
+                _compiled.add(what)
+        self._ready.add((place, reduction))
 
     def _on(self, place: int) -> Any:
         """Return numbers and bits on a device, put there once."""

@@ -85,7 +85,7 @@ def read_experience(
     problems: list[Problem] = []
     actual = many or "sample" not in given.dims
     arrays = {name: aligned(case, given, name, problems) for name in VARIABLES if name in given}
-    _check_weight(given, problems)
+    check_weight(given, problems)
     for name in given.data_vars:
         if name not in (*VARIABLES, PERSON_COST, "replicate", "weight"):
             known = (*VARIABLES, PERSON_COST)
@@ -227,7 +227,7 @@ def check_values(case: Case, arrays: dict[str, NDArray[Any]], problems: list[Pro
             )
 
 
-def _check_weight(given: xr.Dataset, problems: list[Problem]) -> None:
+def check_weight(given: xr.Dataset, problems: list[Problem]) -> None:
     """Note weights that are not those of samples, one for each."""
     if "weight" not in given:
         return

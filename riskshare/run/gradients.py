@@ -1,22 +1,35 @@
-"""Derivatives of statistics by numbers: reverse mode through the kernel, block by block.
+"""Derivatives of statistics by numbers: through the kernel, block by block.
 
-A block's derivatives are taken as it runs, so that memory does not grow with samples: what its
-samples count for is pulled back to the leaves, and from there to the numbers by path.
+A block's derivatives are taken as it runs, so that memory does not grow with samples. There are
+two ways, and the counts decide which of them a run goes:
+
+- forward: each number moves the leaves of the kernel, and the positions with them; what the samples
+  count for is summed of that. One pass for each number, however many statistics are asked for;
+- reverse: what the samples count for is pulled back to the leaves, and from there to the numbers.
+  One pass for each weight and series, however many numbers there are.
+
+Numbers of terms reach nothing that is drawn. Where only such are asked for, the experience is drawn
+once and settlement alone is differentiated; in forward mode from the first term that they reach.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from inspect import unwrap
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
+from riskshare.bind.leaves import Leaves
 from riskshare.case import Case
 from riskshare.contract.primitives import gates
-from riskshare.program.block import block_outputs, note_trace
+from riskshare.program.block import block_outputs, note_trace, settle_block
+from riskshare.program.experience import Experience
 from riskshare.program.functionals import Functionals, series_of, summed, weighed
 from riskshare.program.given import NOTHING
 from riskshare.program.years import OPTIONS
@@ -29,6 +42,24 @@ WIDTH = 4
 TOGETHER = 8
 """Weights that are pulled back at once."""
 
+ENTRIES = 40
+"""Entries of leaves to pull back to that cost as much as a number does in forward mode: each is a
+sum over samples, where forward mode stores next to nothing."""
+
+DRAWN = 2
+"""What a number costs that reaches what is drawn, where one of a term costs 1."""
+
+_OPTIONS = OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
+
+LANES = 16
+"""Parts of a block's samples that are summed apart."""
+
+_DRAWS = ("activity", "case_mix", "unit_cost", "driver_index", "person_cost", "waiting_list")
+
+Group = tuple[int, tuple[int, ...]]
+"""The first stage that some numbers reach (0: what is drawn, then the terms), and all leaves."""
+
 
 class Gradients:
     """Compiled derivatives of a program's positions by some of its numbers."""
@@ -37,8 +68,15 @@ class Gradients:
         self.program, self.paths, self.dtype = program, paths, dtype
         self.gates = 0
         """How many gates the last trace met."""
+        self._floats = self._made()
+        """Places of the leaves that are made anew from the numbers: tables are not, and large."""
+        stages = _stages(program.bound.numbers)
+        self._stages = np.array([stages[i] for i in self._floats], np.intp)
+        self._reached = np.zeros((len(paths), len(self._floats)), bool)
+        """(path, leaf): what has been seen to move."""
+        self._moved = jax.jit(self._leaves_and_slopes)
         self._jitted: Callable[..., Any] = jax.jit(
-            self._blocks, static_argnames=("differentiated",), compiler_options=OPTIONS
+            self._blocks, static_argnames=("groups", "forward"), compiler_options=_OPTIONS
         )
 
     def run(
@@ -49,6 +87,7 @@ class Gradients:
         *,
         numbers: Mapping[str, float] | None = None,
         differentiated: bool = True,
+        chunks: slice = slice(None),
     ) -> Iterator[tuple[Chunk, dict[str, Any]]]:
         """Yield each chunk with its sums of every block.
 
@@ -61,81 +100,249 @@ class Gradients:
             At which derivatives are taken, by path; those of the case unless given.
         differentiated
             Whether gates have a derivative; without it they stand still.
+        chunks
+            Which chunks to run; all unless given.
         """
         bits = Bits(self.program.bound, sampling)
         own = self.program.parameters if numbers is None else numbers
         vector = np.array([own[path] for path in self.paths], self.dtype)
-        leaves = self.program.host(self.dtype)
-        held = jax.device_put((vector, leaves, bits.source, functionals))
+        leaves, slopes = self._moved(vector, self.program.host(self.dtype))
+        by_path = [np.moveaxis(np.asarray(slope, np.float64), -1, 0) for slope in slopes]
+        groups, members = self._groups(by_path)
+        forward = self._forward(groups, members, functionals)
+        tangents: list[list[NDArray[Any]]] = []
+        if forward:
+            # what is found is by number, in the order of the groups
+            onto = np.eye(len(self.paths))[[path for of in members for path in of]]
+            for (_, leaf_places), of in zip(groups, members, strict=True):
+                tangents.append([by_path[i][of].astype(self.dtype) for i in leaf_places])
+        else:
+            # what is found is by entry of a leaf: the slopes lead on to the numbers
+            union = tuple(sorted({leaf for _, held in groups for leaf in held}))
+            groups = ((min((stage for stage, _ in groups), default=1), union),)
+            flat = [by_path[i].reshape(len(self.paths), -1) for i in union]
+            onto = np.concatenate([np.zeros((len(self.paths), 0)), *flat], axis=1).T
+        widening = np.asarray(1.0 if differentiated else np.inf, self.dtype)
+        held = jax.device_put((leaves, bits.source, functionals, tangents, widening))
 
         def work(chunk: Chunk) -> dict[str, Any]:
-            vector, leaves, source, functionals = held
+            leaves, source, *others = held
             found = self._jitted(
-                vector, leaves, source, bits.of(chunk), functionals, differentiated=differentiated
+                leaves, source, bits.of(chunk), *others, groups=groups, forward=forward
             )
-            return {
+            parts = {
                 name: np.asarray(value, np.float64)[: len(chunk.block)]
                 for name, value in found.items()
             }
+            parts["derivatives"] = parts.pop("found") @ onto
+            return parts
 
-        chunks = list(sampling.chunks(WIDTH))
-        yield chunks[0], work(chunks[0])
+        listed = list(sampling.chunks(WIDTH))[chunks]
+        yield listed[0], work(listed[0])
         with ThreadPoolExecutor(workers) as pool:
-            yield from zip(chunks[1:], pool.map(work, chunks[1:]), strict=True)
+            yield from zip(listed[1:], pool.map(work, listed[1:]), strict=True)
+
+    def _groups(self, by_path: list[NDArray[Any]]) -> tuple[tuple[Group, ...], list[list[int]]]:
+        """Return groups of numbers by the first stage that they reach, and who is in each.
+
+        What moves with a number is told by its slopes. A slope that is 0 here may not be so at
+        other numbers, so leaves once seen to move stay.
+        """
+        slopes = [np.any(part.reshape(len(part), -1) != 0, axis=1) for part in by_path]
+        if slopes:
+            self._reached |= np.stack(slopes, axis=1)
+        far = np.iinfo(np.intp).max
+        first = np.where(self._reached, self._stages, far).min(axis=1, initial=far)
+        groups, members = list[Group](), list[list[int]]()
+        for stage in np.unique(first[first < far]):
+            own = np.flatnonzero(first == stage)
+            held = tuple(np.flatnonzero(self._reached[own].any(axis=0)).tolist())
+            groups.append((int(stage), held))
+            members.append(own.tolist())
+        return tuple(groups), members
+
+    def _forward(
+        self, groups: tuple[Group, ...], members: list[list[int]], functionals: Functionals
+    ) -> bool:
+        """Whether the way forward is the cheaper one."""
+        ahead = sum(
+            len(own) * (1 if stage else DRAWN)
+            for (stage, _), own in zip(groups, members, strict=True)
+        )
+        union = {leaf for _, held in groups for leaf in held}
+        leaves = self.program.host(self.dtype)
+        entries = sum(leaves[self._floats[i]].size for i in union)
+        weights = len(functionals.kinds) * len(functionals.weights)
+        return ahead <= weights * (1 + entries / ENTRIES)
 
     def _blocks(
         self,
-        vector: Array,
         leaves: list[Array],
         source: Any,
         places: Array,
         functionals: Functionals,
+        tangents: list[list[Array]],
+        widening: Array,
         *,
-        differentiated: bool,
+        groups: tuple[Group, ...],
+        forward: bool,
     ) -> Mapping[str, Array]:
         note_trace("gradients")
-        structure, tree = self.program.bound.structure, self.program.tree
-        # leaves that no number of the path reaches are not pulled back to: tables are large
-        moved = jax.tree.leaves(self._leaves(vector, leaves))
-        moving = [i for i, leaf in enumerate(moved) if leaf is not leaves[i] and leaf.size]
 
-        def positions(place: Array, values: list[Array]) -> tuple[Array, Array]:
-            every = list(leaves)
-            for i, value in zip(moving, values, strict=True):
-                every[i] = value
-            own = jax.tree.unflatten(tree, every)
-            found = block_outputs(
-                structure, own, source, place, NOTHING, None, None, ("position",), self.dtype, False
-            )
-            return series_of(functionals, found["position"], own.yearly.target)
+        def block(place: Array) -> dict[str, Array]:
+            kernel = _Kernel(self, leaves, source, place, functionals)
+            if forward:
+                return kernel.forward(groups, tangents)
+            return kernel.back(groups[0])
 
-        def block(place: Array) -> tuple[list[Array], dict[str, Array]]:
-            (values, limit), pull = jax.vjp(
-                lambda held: positions(place, held), [moved[i] for i in moving]
-            )
-            weights, limits = weighed(functionals, values, limit)
-            kinds, series, _ = weights.shape
-            apart = jnp.eye(series, dtype=self.dtype)
-
-            def back(which: Array) -> list[Array]:
-                kind, one = which // series, which % series
-                own = apart[one]
-                return list(pull((weights[kind] * own[:, None], limits[kind] * own))[0])
-
-            return _together(back, kinds * series), summed(functionals, values, limit, weights)
-
-        with gates(differentiated) as counted:
-            pulled, sums = jax.lax.map(block, places)
+        with gates(widening) as counted:
+            found: dict[str, Array] = jax.lax.map(block, places)
         self.gates = counted[0]
-        _, back = jax.vjp(
-            lambda v: [jax.tree.leaves(self._leaves(v, leaves))[i] for i in moving], vector
-        )
-        derivatives = jax.vmap(jax.vmap(lambda part: back(part)[0]))(pulled)
-        shape = (*sums["weights"].shape, len(self.paths))
-        return {"derivatives": derivatives.reshape(shape), **sums}
+        return found
 
-    def _leaves(self, vector: Array, leaves: list[Array]) -> Any:
-        return self.program.leaves(vector, leaves, self.paths, self.dtype)
+    def _leaves_and_slopes(self, vector: Array, leaves: list[Array]) -> tuple[Any, Any]:
+        """Return all leaves at some numbers, and the slopes of those that are floats."""
+
+        def floats(numbers: Array) -> list[Array]:
+            moved = jax.tree.leaves(self.program.leaves(numbers, leaves, self.paths, self.dtype))
+            return [moved[i] for i in self._floats]
+
+        moved = self.program.leaves(vector, leaves, self.paths, self.dtype)
+        return jax.tree.leaves(moved), jax.jacfwd(floats)(vector)
+
+    def _made(self) -> list[int]:
+        """Return the places of leaves of floats that numbers may move."""
+        found: list[int] = []
+
+        def look(vector: Array, leaves: list[Array]) -> None:
+            moved = jax.tree.leaves(self.program.leaves(vector, leaves, self.paths, self.dtype))
+            both = enumerate(zip(moved, leaves, strict=True))
+            found.extend(i for i, (new, old) in both if new is not old and old.size)
+
+        leaves = self.program.host(self.dtype)
+        jax.eval_shape(look, np.zeros(len(self.paths), self.dtype), leaves)
+        return [i for i in found if leaves[i].dtype == self.dtype]
+
+    def full(self, leaves: list[Array], held: tuple[int, ...], values: list[Array]) -> Leaves:
+        """Return the leaves as a tree, some of the floats among them replaced."""
+        every = list(leaves)
+        for i, value in zip(held, values, strict=True):
+            every[self._floats[i]] = value
+        tree: Leaves = jax.tree.unflatten(self.program.tree, every)
+        return tree
+
+    def pick(self, leaves: list[Array], held: tuple[int, ...]) -> list[Array]:
+        """Return some of the floats among the leaves."""
+        return [leaves[self._floats[i]] for i in held]
+
+
+class _Kernel:
+    """One block as a function of leaves."""
+
+    def __init__(
+        self,
+        of: Gradients,
+        leaves: list[Array],
+        source: Any,
+        place: Array,
+        functionals: Functionals,
+    ) -> None:
+        self.of, self.leaves, self.functionals = of, leaves, functionals
+        self.source, self.place = source, place
+        self.structure = of.program.bound.structure
+
+    def forward(self, groups: tuple[Group, ...], tangents: list[list[Array]]) -> dict[str, Array]:
+        """Return sums, with derivatives (weight, series, number) in the order of the groups."""
+        positions = self._settled(self._experience())
+        values, limit = positions((), [])
+        weights, limits = weighed(self.functionals, values, limit)
+        parts = [jnp.zeros((*weights.shape[:2], 0), values.dtype)]
+        for (stage, held), moving in zip(groups, tangents, strict=True):
+            function = positions if stage else self._drawn
+            start = self.of.pick(self.leaves, held)
+
+            def push(
+                tangent: list[Array],
+                function: Any = function,
+                held: tuple[int, ...] = held,
+                start: list[Array] = start,
+            ) -> tuple[Array, Array]:
+                found: tuple[Array, Array] = jax.jvp(
+                    lambda own: function(held, own), (start,), (tangent,)
+                )[1]
+                return found
+
+            tangent, drift = jax.lax.map(push, moving)
+            parts.append(_summed(weights, tangent) + limits[:, :, None] * drift.T)
+        found = summed(self.functionals, values, limit, weights)
+        return {"found": jnp.concatenate(parts, axis=-1), **found}
+
+    def back(self, group: Group) -> dict[str, Array]:
+        """Return sums, with derivatives (weight, series, entry of a leaf)."""
+        stage, held = group
+        function = self._settled(self._experience()) if stage else self._drawn
+        (values, limit), pull = jax.vjp(
+            lambda own: function(held, own), self.of.pick(self.leaves, held)
+        )
+        weights, limits = weighed(self.functionals, values, limit)
+        kinds, series, _ = weights.shape
+        apart = jnp.eye(series, dtype=values.dtype)
+
+        def back(which: Array) -> Array:
+            kind, one = which // series, which % series
+            own = apart[one]
+            pulled = pull((weights[kind] * own[:, None], limits[kind] * own))[0]
+            return jnp.concatenate([jnp.zeros(0, values.dtype), *(x.ravel() for x in pulled)])
+
+        entries = _together(back, kinds * series).reshape(kinds, series, -1)
+        return {"found": entries, **summed(self.functionals, values, limit, weights)}
+
+    def _drawn(self, held: tuple[int, ...], values: list[Array]) -> tuple[Array, Array]:
+        """Return series and their targets from the first random number on."""
+        own = self.of.full(self.leaves, held, values)
+        found = self._outputs(own, ("position",))
+        return series_of(self.functionals, found["position"], own.yearly.target)
+
+    def _experience(self) -> Experience:
+        found = self._outputs(self.of.full(self.leaves, (), []), _DRAWS)
+        activity, case_mix, unit_cost, index, persons, waiting = (found[n] for n in _DRAWS)
+        drawn = Experience(activity, case_mix, unit_cost, index, slot_cost=persons, waiting=waiting)
+        kept: Experience = jax.lax.optimization_barrier(drawn)  # type: ignore[no-untyped-call]  # JAX has no type for it
+        return kept
+
+    def _settled(self, experience: Experience) -> Callable[..., tuple[Array, Array]]:
+        """Return series and their targets as a function of the numbers of terms."""
+        years = self.structure.years
+
+        def positions(held: tuple[int, ...], values: list[Array]) -> tuple[Array, Array]:
+            own = self.of.full(self.leaves, held, values)
+            outputs, _ = unwrap(settle_block)(
+                self.structure,
+                own,
+                experience,
+                None,
+                jnp.ones(years, bool),
+                None,
+                keep=("position",),
+                unrolled=years == 1,
+            )
+            return series_of(self.functionals, outputs["position"], own.yearly.target)
+
+        return positions
+
+    def _outputs(self, own: Leaves, keep: tuple[str, ...]) -> dict[str, Any]:
+        return block_outputs(
+            self.structure,
+            own,
+            self.source,
+            self.place,
+            NOTHING,
+            None,
+            None,
+            keep,
+            self.of.dtype,
+            False,
+        )
 
 
 @lru_cache(maxsize=4)
@@ -150,7 +357,33 @@ def program_of(case: Case) -> Program:
     return Program(case, ("position",))
 
 
-def _together(back: Callable[[Array], list[Array]], count: int) -> list[Array]:
+def _stages(numbers: Leaves) -> list[int]:
+    """Return for each leaf the place of its term, from 1; 0 where it is of no term."""
+    found = []
+    for path, _ in jax.tree_util.tree_flatten_with_path(numbers)[0]:
+        names = [getattr(key, "name", getattr(key, "idx", None)) for key in path]
+        found.append(1 + int(names[2]) if names[:2] == ["yearly", "terms"] else 0)  # type: ignore[arg-type]
+    return found
+
+
+def _summed(weights: Array, values: Array) -> Array:
+    """Return sums over samples, (kind, series, number).
+
+    Of weights (kind, series, sample) times values (number, series, sample); in lanes, for one sum
+    of thousands of floats after another would be off by 1e-4 of itself.
+    """
+    kinds, series, samples = weights.shape
+    lanes = math.gcd(samples, LANES)
+    parts = jnp.einsum(
+        "ksab,nsab->sakn",
+        weights.reshape(kinds, series, lanes, -1),
+        values.reshape(-1, series, lanes, samples // lanes),
+        precision="highest",
+    )
+    return jnp.moveaxis(parts.sum(1), 0, 1)
+
+
+def _together(back: Callable[[Array], Array], count: int) -> Array:
     """Return what a function gives for 0 to count - 1, several of them at once."""
     rounds = -(-count // TOGETHER)
     if rounds == 1:
@@ -158,4 +391,4 @@ def _together(back: Callable[[Array], list[Array]], count: int) -> list[Array]:
     each = -(-count // rounds)
     which = jnp.minimum(jnp.arange(rounds * each), count - 1).reshape(rounds, each)
     found = jax.lax.map(jax.vmap(back), which)
-    return [part.reshape(rounds * each, *part.shape[2:])[:count] for part in found]
+    return found.reshape(rounds * each, -1)[:count]

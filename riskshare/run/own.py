@@ -17,7 +17,7 @@ from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.names import SAMPLE
 from riskshare.program.given import Given
 from riskshare.program.streams import BLOCK
-from riskshare.run.given import AXIS, LINE_VARIABLES, aligned, check_values
+from riskshare.run.given import AXIS, LINE_VARIABLES, aligned, check_values, check_weight
 from riskshare.run.sampling import Chunk
 
 Numbers = NDArray[np.float64]
@@ -39,6 +39,8 @@ class OwnDraws:
     given: Given
     runs: NDArray[Any]
     """Label of each run."""
+    weight: Numbers | None
+    """What each run counts for; None where all count alike."""
     repeats: int
     attrs: dict[str, Any]
     """What a result says of them."""
@@ -59,9 +61,11 @@ class OwnDraws:
 
         return jax.tree.map(laid_out, self.given)
 
-    def labels(self) -> NDArray[Any]:
-        """Return the run of each sample."""
-        return np.repeat(self.runs, self.repeats)
+    def named(self, found: xr.Dataset) -> xr.Dataset:
+        """Return a result with the run of each sample, and what it counts for."""
+        if self.weight is not None:
+            found = found.assign(weight=(SAMPLE, np.repeat(self.weight, self.repeats)))
+        return found.assign_coords(run=(SAMPLE, np.repeat(self.runs, self.repeats)))
 
     def replicate(self) -> NDArray[np.int32] | None:
         """Return which samples depend on one another: those of a run, where it is repeated."""
@@ -96,6 +100,13 @@ def own_draws(
         raise ArgumentError(f"repeats is {repeats!r}; accepted: a whole number of at least 1")
     renamed = draws.rename({"run": SAMPLE}) if "run" in draws.dims else draws
     arrays = checked_arrays(case, renamed)
+    weight = None
+    if "weight" in renamed:
+        weight = renamed["weight"].values.astype(np.float64)
+        if not weight.any():
+            raise ExperienceError(
+                [Problem("weight", "found 0 in every run; accepted: some above 0")]
+            )
     index = _index(case, bound, arrays)
     _check_indices(case, bound, arrays, index)
     _check_people(case, bound, arrays)
@@ -111,24 +122,29 @@ def own_draws(
         unit_cost=arrays.get("unit_cost"),
         cost=arrays.get("cost"),
     )
+    held = arrays if weight is None else {**arrays, "weight": weight}
     attrs = {
         "given_name": str(draws.attrs.get("name", "")),
-        "given_digest": _digest(arrays),
-        "given_variables": sorted(arrays),
+        "given_digest": _digest(held),
+        "given_variables": sorted(held),
         "given_runs": runs,
         "given_repeats": repeats,
         "given_chance": _said(chance),
     }
-    return OwnDraws(given, labels, repeats, attrs)
+    return OwnDraws(given, labels, weight, repeats, attrs)
 
 
 def checked_arrays(case: Case, draws: xr.Dataset) -> dict[str, Numbers]:
-    """Return given variables over all labels of the case, NaN in cells that are not given."""
+    """Return given variables over all labels of the case, NaN in cells that are not given.
+
+    ``weight``, of each run, is checked and left to the caller.
+    """
     problems = [
         Problem(str(name), f"unknown; {suggest(str(name), VARIABLES)}")
         for name in draws.data_vars
-        if name not in (*VARIABLES, "replicate")
+        if name not in (*VARIABLES, "replicate", "weight")
     ]
+    check_weight(draws, problems)
     if SAMPLE not in draws.dims:
         problems.append(Problem("given", "has no dimension run or sample; accepted: many runs"))
     if problems:

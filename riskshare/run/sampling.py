@@ -99,7 +99,8 @@ class Chunk:
 
     def padded(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return values of the blocks with the last repeated to a whole chunk."""
-        return np.pad(values, (0, self.width - len(values)), mode="edge")
+        missing = self.width - len(values)
+        return np.pad(values, (0, missing), mode="edge") if missing else values
 
     @property
     def samples(self) -> int:

@@ -82,9 +82,10 @@ def simulate(
         Called after each chunk.
     given
         Draws of a planner's own (`riskshare.read_draws`), which stand in place of what would be
-        drawn; all else is drawn and added. The samples are the runs, each ``repeats`` times, and
-        what is added is pseudo-random: points of a Sobol' sequence cover space evenly in their
-        order, and a run's number would tie what is given to their low bits.
+        drawn; all else is drawn and added. The samples are the runs, each ``repeats`` times, with
+        the ``weight`` of a run where it has one, and what is added is pseudo-random: points of a
+        Sobol' sequence cover space evenly in their order, and a run's number would tie what is
+        given to their low bits.
     chance
         What given activity means on lines that vary by chance of their own: ``on-top`` (a mean, to
         which that chance is added) or ``included``; a mapping says it by line.
@@ -158,7 +159,7 @@ def simulate(
             found = outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
             return recorded(found, directions)
         found = outcomes_dataset(at, bound, arrays, attrs | own.attrs, own.replicate())
-        return found.assign_coords(run=("sample", own.labels()))
+        return own.named(found)
 
     _only_with(given, chance, repeats, directions)
     _only_now(chunks, given, workers, progress)
@@ -235,7 +236,7 @@ def draw(
     if own.given.cost is not None:
         cost = np.repeat(own.given.cost.astype(dtype), own.repeats, axis=-1)
         found["cost"] = (("year", "line", "sample"), cost)
-    return found.assign_coords(run=("sample", own.labels()))
+    return own.named(found)
 
 
 def _only_with(given: xr.Dataset | None, chance: object, repeats: int, directions: object) -> None:

@@ -48,14 +48,20 @@ class Grid:
     thresholds: Samples
     """(series, threshold): counts below them are exact."""
 
-    def cells(self, series: int, values: Samples) -> NDArray[np.intp]:
-        """Return the cells of samples: 0 below the grid, then 1 to CELLS, and CELLS + 1 beyond."""
+    def cells(
+        self, series: int, values: Samples, place: Samples, cell: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Return the cells of samples: 0 below the grid, then 1 to CELLS, and CELLS + 1 beyond.
+
+        ``place`` and ``cell`` are rooms of the same shape, of which the second is returned.
+        """
         low, step = self.low[series], self.step[series]
-        place = values - values.dtype.type(low)
+        np.subtract(values, values.dtype.type(low), out=place)
         place *= values.dtype.type(1 / step)
         place += 1
         np.clip(place, 0, CELLS + 1, out=place)
-        return place.astype(np.intp)
+        np.copyto(cell, place, casting="unsafe")
+        return cell
 
     @property
     def centre(self) -> Samples:
@@ -65,7 +71,10 @@ class Grid:
     @cached_property
     def middle_cells(self) -> NDArray[np.intp]:
         """Return the cells of the pilot's quantiles: (series, level)."""
-        return np.stack([self.cells(i, row) for i, row in enumerate(self.middle)])
+        cells = np.empty(self.middle.shape, np.intp)
+        for i, (row, own) in enumerate(zip(self.middle, cells, strict=True)):
+            self.cells(i, row, np.empty_like(row), own)
+        return cells
 
     def ends_of_middle(self) -> Floats:
         """Return where the cells of the pilot's quantiles start and end: (series, level, 2)."""
@@ -73,7 +82,7 @@ class Grid:
         starts = self.starts()
         return np.stack([row[end] for row, end in zip(starts, ends, strict=True)])
 
-    def below_middle(self, series: int, cells: Floats) -> Floats:
+    def below_middle(self, series: int, cells: NDArray[Any]) -> Floats:
         """Return sums of cells up to where those of the pilot's quantiles start and end.
 
         Parameters

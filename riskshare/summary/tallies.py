@@ -5,6 +5,7 @@ each part, sums, sums of squares, counts below thresholds and about quantiles, a
 these. Sums are about a centre, in float64.
 """
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,11 +26,11 @@ class Counts:
     sums: Floats
     """(series, cell of the grid): of the samples in each, about the centre."""
     parts: NDArray[np.intp]
-    """The parts that the samples belong to, each once."""
+    """The part that each run of blocks belongs to."""
     about: Floats
-    """(part, series, level, 2): below the cell of the pilot's quantile, and to its end."""
+    """(run, series, level, 2): below the cell of the pilot's quantile, and to its end."""
     short: Floats
-    """(part, series, level): sums of min(x - where that cell starts, 0)."""
+    """(run, series, level): sums of min(x - where that cell starts, 0)."""
 
 
 @dataclass
@@ -109,11 +110,14 @@ class Tallies:
         for name, more in (("about", counts.about), ("short", counts.short)):
             if getattr(self, name) is None:
                 setattr(self, name, np.zeros((self.parts, *more.shape[1:])))
-            getattr(self, name)[counts.parts] += more
+            np.add.at(getattr(self, name), counts.parts, more)
 
     def _add(self, name: str, more: Floats) -> None:
         found = getattr(self, name)
-        setattr(self, name, more if found is None else found + more)
+        if found is None:
+            setattr(self, name, more.copy())
+        else:
+            found += more
 
 
 def _padded(held: Floats, more: int) -> Floats:
@@ -135,39 +139,83 @@ def _whole(own: Floats, mass: Floats, first: Floats, gaps: Floats) -> Floats:
     return np.tensordot(own, gaps + mass.reshape(-1, *[1] * (first.ndim - 1)) * first, axes=1)
 
 
-def counted(
-    grid: Grid, series: Samples, weight: Samples | None, part_of: NDArray[np.intp]
-) -> Counts:
-    """Return the counts of samples.
+class Counter:
+    """Counts the samples of chunks on a grid, in as many threads as call it.
 
-    Parameters
-    ----------
-    series
-        (block, series, sample)
-    weight
-        (block, sample); None where all count 1.
-    part_of
-        (block): the part that each belongs to.
+    Rooms are used again, those of a thread by itself, those of counts once they are given back: to
+    take new memory for every chunk takes as long as to count.
     """
-    parts = np.unique(part_of)
-    rows = series.shape[1]
-    cells, sums = np.zeros((rows, CELLS + 2)), np.zeros((rows, CELLS + 2))
-    away = grid.ends_of_middle()[..., 0] - grid.centre[:, None].astype(np.float64)
-    about = np.empty((len(parts), *away.shape, 2))
-    short = np.empty(about.shape[:-1])
-    for place, part in enumerate(parts):
-        own = part_of == part
-        weights = None if weight is None else weight[own].ravel().astype(np.float64)
-        for i in range(rows):
-            values = series[own, i].ravel()
-            cell = grid.cells(i, values)
-            values -= grid.centre[i]
-            weighed = values if weights is None else values * weights
-            number = np.bincount(cell, weights, CELLS + 2)
-            total = np.bincount(cell, weighed, CELLS + 2)
-            cells[i] += number
-            sums[i] += total
-            below = grid.below_middle(i, number)
-            about[place, i] = below
-            short[place, i] = grid.below_middle(i, total)[:, 0] - below[:, 0] * away[i]
-    return Counts(cells, sums, parts, about, short)
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self._away = grid.ends_of_middle()[..., 0] - grid.centre[:, None].astype(np.float64)
+        self._own = threading.local()
+        self._given_back: list[tuple[Floats, Floats]] = []
+
+    def __call__(
+        self, series: Samples, weight: Samples | None, part_of: NDArray[np.intp]
+    ) -> Counts:
+        """Return the counts of samples.
+
+        Parameters
+        ----------
+        series
+            (block, series, sample)
+        weight
+            (block, sample); None where all count 1.
+        part_of
+            (block): the part that each belongs to.
+        """
+        starts = np.flatnonzero(np.diff(part_of, prepend=part_of[0] - 1))
+        ends = np.append(starts[1:], len(part_of))
+        rows = series.shape[1]
+        cells, sums = self._zeros(rows)
+        about = np.empty((len(starts), *self._away.shape, 2))
+        short = np.empty(about.shape[:-1])
+        for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            own = None if weight is None else weight[start:end]
+            for i in range(rows):
+                number, total = self._of(i, series[start:end, i], own)
+                cells[i] += number
+                sums[i] += total
+                below = self.grid.below_middle(i, number)
+                about[place, i] = below
+                below_start = self.grid.below_middle(i, total)[:, 0]
+                short[place, i] = below_start - below[:, 0] * self._away[i]
+        return Counts(cells, sums, part_of[starts], about, short)
+
+    def give_back(self, counts: Counts) -> None:
+        """Take back the rooms of counts that nobody looks at any more."""
+        self._given_back.append((counts.cells, counts.sums))
+
+    def _zeros(self, rows: int) -> tuple[Floats, Floats]:
+        try:
+            found = self._given_back.pop()
+        except IndexError:
+            return np.zeros((rows, CELLS + 2)), np.zeros((rows, CELLS + 2))
+        for held in found:
+            held.fill(0)
+        return found
+
+    def _of(
+        self, series: int, values: Samples, weight: Samples | None
+    ) -> tuple[NDArray[Any], Floats]:
+        """Return how many samples, (block, sample), each cell holds, and their sums."""
+        room = self._room(values)
+        cell = self.grid.cells(series, values, room["place"], room["cell"]).ravel()
+        gap, mass = room["gap"], None
+        np.subtract(values, self.grid.centre[series], out=gap)
+        if weight is not None:
+            gap *= weight
+            mass = weight.ravel()
+        number = np.bincount(cell, mass, CELLS + 2)
+        return number, np.asarray(np.bincount(cell, gap.ravel(), CELLS + 2), np.float64)
+
+    def _room(self, values: Samples) -> dict[str, NDArray[Any]]:
+        """Return a thread's rooms for so many samples."""
+        held = getattr(self._own, "room", None)
+        if held is None or len(held["gap"]) < len(values):
+            kinds = {"place": values.dtype, "cell": np.intp, "gap": np.float64}
+            held = {name: np.empty(values.shape, kind) for name, kind in kinds.items()}
+            self._own.room = held
+        return {name: room[: len(values)] for name, room in held.items()}

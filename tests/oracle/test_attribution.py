@@ -281,6 +281,35 @@ def test_what_means_nothing_is_refused(options, message):
         rs.attribute(rs.load_case("msk-toy"), **options)
 
 
+def test_prices_that_a_case_has_not_are_refused_before_the_runs(monkeypatch):
+    def begun(*arguments):
+        raise AssertionError("work was begun before the mistake was told")
+
+    monkeypatch.setattr("riskshare.analysis.attribution.split_positions", begun)
+    with pytest.raises(rs.ArgumentError, match="state deflator in the case"):
+        rs.attribute(rs.load_case("msk-toy"), prices="real")
+
+
+def test_the_plan_of_years_and_members_adds_up_as_discounted():
+    """1/1.1 a year from the first: by hand, and to the row of all years and to the system."""
+    of = rs.load_case("mid-nottinghamshire-msk")
+    parts = rs.attribute(of, samples=64, by=["year", "member"], discount_rate=0.1)
+    plain = rs.attribute(of, samples=64, by=["year"]).position_at_plan_by_year
+    row = parts.position_at_plan.sel(year="all")
+    by_year = parts.position_at_plan_by_year.drop_sel(year="all")
+    np.testing.assert_allclose(by_year.sum("year"), row, atol=1e-6)
+    factor = (
+        parts.position_mean_by_year
+        / rs.attribute(of, samples=64, by=["year"]).position_mean_by_year
+    )
+    acute = {"partner": "acute", "year": ["2018/19", "2019/20"]}
+    np.testing.assert_allclose(by_year.sel(acute) / plain.sel(acute), factor.sel(acute), rtol=1e-9)
+    assert float(factor.sel(acute)[1] / factor.sel(acute)[0]) == pytest.approx(1 / 1.1, rel=1e-3)
+    members = parts.position_at_plan_by_member.sel(year="all")
+    assert float(members.sum()) == pytest.approx(float(row.sel(partner="system")))
+    assert float(members.sel(member="acute")) == pytest.approx(float(row.sel(partner="acute")))
+
+
 def test_people_one_by_one_are_chance_and_at_plan_cost_their_mean():
     """200 people of 2,000 on average, cover beyond 20,000: at plan nobody is above it."""
     people = rs.People(law=Lognormal(cv=3.0))

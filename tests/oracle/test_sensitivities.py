@@ -6,6 +6,7 @@ import scipy.stats as st
 from builders import AMOUNT, BASE, PAYER, PROVIDER, RATE, SD, SPREAD, case, line, normal
 
 import riskshare as rs
+from riskshare.run.gradients import program_of
 
 PATHS = ["c.funding.amount", "c.marginal-rate.rate", "drivers.demand.sd"]
 
@@ -48,8 +49,8 @@ def test_derivatives_are_those_of_a_normal(found, statistic, level):
     unit = np.array([1.0, BASE * SD, RATE * BASE])
     if statistic == "probability_of_deficit":
         unit = unit / SPREAD
-    # the kernel's bias at these levels, and rounding of positions
-    assert (np.abs(value - expected) < 4 * error + 0.003 * np.abs(expected) + 1e-5 * unit).all()
+    # errors hold the kernel's bias; rounding of positions is besides
+    assert (np.abs(value - expected) < 4 * error + 1e-5 * unit).all()
     assert (error < 0.02 * unit).all()
     assert (found.method == "pathwise").all()
 
@@ -58,11 +59,10 @@ def test_derivatives_are_those_of_a_normal(found, statistic, level):
 def test_errors_hold_the_truth_as_often_as_they_say(sampler):
     """Of 40 runs, with errors between 16 parts: t with 15 degrees of freedom.
 
-    The kernel's bias, 0.2 % of the chance here, is ten times the error of a Sobol' run.
+    The kernel's bias, 0.2 % of the chance here, is ten times the sampling error of a Sobol' run.
     """
     of, limit, held = normal(), st.t.ppf(0.975, 15), []
-    statistics = ["standard_deviation", "quantile", "tail_value_at_risk"]
-    statistics += ["probability_of_deficit"] if sampler == "pseudo-random" else []
+    statistics = ["standard_deviation", "quantile", "tail_value_at_risk", "probability_of_deficit"]
     for seed in range(40):
         run = rs.sensitivities(
             of,
@@ -104,6 +104,61 @@ def test_a_gate_is_counted_in_the_spread_and_said():
     words = dict(zip(found.statistic.values, found.method.values, strict=True))
     assert words["mean"] == words["standard_deviation"] == "smoothed"
     assert words["quantile"] == words["tail_value_at_risk"] == "differences"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_quantile_beyond_a_gate_is_differenced_within_its_error(seed):
+    """Beyond the threshold the position is second x base x sd x Z: q moves with sd by their z."""
+    second = 0.9
+    glass = rs.BreakGlass(threshold=0.05, rate=second, reading="whole-deviation")
+    found = rs.sensitivities(
+        normal(rate=0.3, break_glass=glass),
+        paths=["drivers.demand.sd"],
+        statistics=["quantile"],
+        partners=[PROVIDER],
+        levels=[0.05],
+        seed=seed,
+        sampler="pseudo-random",
+    ).isel(year=0, partner=0, path=0, level=0)
+    assert found.method.item() == "differences"
+    expected = second * BASE * st.norm.ppf(0.05)
+    error = float(found.position_quantile_derivative_error)
+    assert abs(float(found.position_quantile_derivative) - expected) < 4 * error
+    assert error < 0.02 * abs(expected)
+
+
+def test_a_value_that_many_have_and_leave_at_different_speeds_has_no_derivative():
+    """At a rate of 0 the position is certain; more of it, or less, spreads it either way."""
+    found = rs.sensitivities(
+        normal(rate=0.0), paths=PATHS[:2], partners=[PROVIDER], levels=[0.05]
+    ).isel(year=0, partner=0)
+    by_rate = found.sel(path="c.marginal-rate.rate")
+    assert float(by_rate.position_mean_derivative) == pytest.approx(0.0, abs=BASE * SD * 1e-3)
+    assert np.isnan(by_rate.position_quantile_derivative).all()
+    assert np.isnan(by_rate.position_tail_value_at_risk_derivative).all()
+    by_amount = found.sel(path="c.funding.amount")
+    np.testing.assert_allclose(by_amount.position_quantile_derivative, 1.0, rtol=1e-6)
+    np.testing.assert_allclose(by_amount.position_tail_value_at_risk_derivative, -1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("levels", [[0.05], [0.05, 0.95]])
+def test_either_way_through_the_kernel_gives_the_same(levels):
+    """Forward and reverse mode: many statistics of one number, and one of many."""
+    of = rs.load_case("mid-nottinghamshire-msk")
+    rate = "msk.marginal-rate.rate[inpatients]"
+    whole = rs.sensitivities(of, paths=[rate], levels=levels, samples=16_384)
+    one = rs.sensitivities(
+        of,
+        paths=list(program_of(of).parameters),
+        statistics=["mean"],
+        partners=["acute"],
+        samples=16_384,
+    )
+    names = ["position_mean_derivative", "position_mean_derivative_error"]
+    for name in names:
+        got = one[name].sel(path=rate, partner="acute", year="all")
+        want = whole[name].sel(path=rate, partner="acute", year="all")
+        assert float(got) == pytest.approx(float(want), rel=1e-3)
 
 
 def test_a_gate_leaves_numbers_that_do_not_reach_it_as_they_are():

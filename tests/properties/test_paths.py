@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -92,3 +94,71 @@ def test_a_label_of_a_term_of_some_lines_stays_within_them():
     moved = of.with_numbers({"c.marginal-rate.rate[a]": 0.3})
     assert moved.numbers()["c.marginal-rate.rate[a]"] == 0.3
     assert moved.numbers()["c.marginal-rate.rate[b]"] == 0.5
+
+
+LEFT_OUT = {
+    "msk.pool.rate": 0.5,
+    "deflator": 0.01,
+    "msk.marginal-rate.rate[inpatients,up]": 0.6,
+}
+
+
+@pytest.mark.parametrize("path", LEFT_OUT)
+def test_a_number_may_be_given_that_the_file_left_out(path):
+    """As if it stood in the file: the object is built with it, field by field."""
+    case = rs.load_case("msk-toy")
+    assert path not in case.numbers()
+    found = case.with_numbers({path: LEFT_OUT[path]})
+    assert found.number(path) == LEFT_OUT[path]
+    stays = {p: v for p, v in case.numbers().items() if not p.startswith(path.partition("[")[0])}
+    assert stays.items() <= found.numbers().items()
+
+
+def test_a_line_of_a_limited_contract_broadens_over_its_scope_alone():
+    """Both lines are the case's, one is the contract's: the other has no rate to broaden to."""
+    lines = [line("a"), line("b")]
+    terms = [rs.Block(), rs.MarginalRate(rate=0.3)]
+    whole = small(lines, terms, count=2)
+    limited = dataclasses.replace(
+        whole, contracts=(dataclasses.replace(whole.contracts[0], lines=("a",)),)
+    )
+    found = limited.with_numbers({"c.marginal-rate.rate[a]": 0.5})
+    (rate,) = [t.rate for t in found.contracts[0].terms if t.kind == "marginal-rate"]
+    assert dict(rate) == {"a": 0.5}
+    with pytest.raises(rs.ArgumentError, match=r"no label 'b' there; .*accepted: .*\ba\b"):
+        limited.with_numbers({"c.marginal-rate.rate[b]": 0.5})
+
+
+def test_what_a_term_holds_has_the_lines_of_the_term():
+    """A break-glass rate stands in an object of its own, inside a term on one line of two."""
+    inner = rs.BreakGlass(threshold=0.1, rate=0.2, reading="excess-only")
+    terms = [rs.Block(), rs.MarginalRate(lines=["a"], rate=0.3, break_glass=inner)]
+    case = small([line("a"), line("b")], terms)
+    path = "c.marginal-rate.break_glass.threshold"
+    assert case.with_numbers({f"{path}[a]": 0.2}).number(f"{path}[a]") == 0.2
+    with pytest.raises(rs.ArgumentError, match="no label 'b' there"):
+        case.with_numbers({f"{path}[b]": 0.2})
+
+
+def test_all_that_is_set_stands_at_once():
+    case = rs.load_case("msk-toy")
+    found = case.with_numbers({"msk.pool.share[acute]": 0.45, "msk.pool.share[community]": 0.2})
+    assert found.number("msk.pool.share[community]") == 0.2
+    with pytest.raises(rs.CaseError, match=r"sum to 1\.05"):
+        case.with_numbers({"msk.pool.share[acute]": 0.45})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("msk.pool.rat", 0.5, r"nothing in the case has that path; did you mean msk\.pool\.rate"),
+        ("msk.pool.key", 0.5, r"msk\.pool\.key is no number"),
+        ("msk.pool.share[acut]", 0.5, r"no label 'acut' there; did you mean acute\?"),
+        ("lines.outpatients.growth[2031]", 0.5, r"no label '2031' there; .*2018/19"),
+        ("msk.pool.rate", "half", "msk.pool.rate: found 'half'; accepted: a number"),
+        ("msk.pool.planned", 0.5, "nothing in the case has that path"),
+    ],
+)
+def test_a_mistake_names_the_path_and_the_nearest(path, value, told):
+    with pytest.raises(rs.ArgumentError, match=told):
+        rs.load_case("msk-toy").with_numbers({path: value})

@@ -1,0 +1,76 @@
+"""Sums and stores, in the form that compilers make vectors of.
+
+XLA for CPU fuses whatever it can into one loop, and makes no vectors of a loop that holds a sum
+over rows or a table lookup. The two functions here are what it does not fuse: a matrix product, and
+a branch that it cannot decide. Together they make kernels up to twice as fast.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
+
+Numbers = Any
+"""A NumPy or JAX array."""
+
+Made = TypeVar("Made")
+"""A pytree of arrays."""
+
+
+def summed(values: Numbers, axis: int = 0) -> Numbers:
+    """Return the sum over an axis of rows, samples being last, as a product with ones.
+
+    Parameters
+    ----------
+    values
+        (..., row, ..., sample), or (row).
+    axis
+        That of the rows, not negative.
+    """
+    count = values.shape[axis]
+    if not isinstance(values, jax.Array) or count == 0:
+        return values.sum(axis)
+    before, after = values.shape[:axis], values.shape[axis + 1 :]
+    flat = values.reshape(*before, count, -1)
+    ones = jnp.ones((1, count), values.dtype)
+    return jnp.matmul(ones, flat, precision="highest").reshape(*before, *after)
+
+
+def stored(compute: Callable[[], Made], known: Numbers) -> Made:
+    """Return what a function computes, stored once rather than computed again wherever it is used.
+
+    On a CPU alone: on a GPU a branch costs more than it spares.
+
+    Parameters
+    ----------
+    compute
+        Of arrays that it closes over.
+    known
+        Floats, of which the first decides the branch. It is always taken but for NaN, and then
+        everything is NaN.
+    """
+    trees: list[Any] = []
+
+    def leaves() -> list[jax.Array]:
+        flat, tree = jax.tree.flatten(compute())
+        trees.append(tree)
+        return flat
+
+    # traced once, for the branch and for what the other one is to look like
+    traced = jax.make_jaxpr(leaves)()
+    first = jnp.asarray(known).reshape(-1)[0]
+    taken = jax.lax.platform_dependent(
+        first, cpu=lambda number: number == number, default=lambda _: jnp.bool_(True)
+    )
+    found = jax.lax.cond(
+        taken, jaxpr_as_fun(traced), lambda: [_unknown(like) for like in traced.out_avals]
+    )
+    made: Made = jax.tree.unflatten(trees[0], found)
+    return made
+
+
+def _unknown(like: Any) -> jax.Array:
+    floating = jnp.issubdtype(like.dtype, jnp.floating)
+    return jnp.full(like.shape, jnp.nan if floating else 0, like.dtype)
