@@ -97,14 +97,15 @@ class Pair:
         return self._rows(of)
 
     def _rows(self, statistic: Any) -> Estimate:
-        found = []
+        # money that is passed on is rounded as well, and may be more than what stays
+        rounding, found = ROUNDING * np.abs(self.up).max(), []
         for row, (down, up) in enumerate(zip(self.down, self.up, strict=True)):
             low, below = statistic(down, self.targets[0][row])
             high, above = statistic(up, self.targets[1][row])
             influence = np.asarray(above, np.float64) - below
             error = self.replicates.error(influence)
             if below.dtype != np.bool_:
-                error = np.hypot(error, ROUNDING * np.abs(up).max())
+                error = np.hypot(error, rounding)
             found.append(((high - low) / self.apart, error / abs(self.apart)))
         value, error = np.array(found).T
         return Estimate(value, np.where(np.isnan(value), np.nan, error))

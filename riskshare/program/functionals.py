@@ -99,7 +99,8 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             elif name == "tilt":
                 row = away / width * jnp.exp(-((away / width) ** 2) / 2)
             else:
-                row = _side(name, away, size)
+                quantile = jnp.asarray(functionals.quantile)[:, place, None]
+                row = _side(name, away, ATOM * size + ROUNDING * jnp.abs(quantile))
         rows.append(row)
         limits.append(moved)
     return jnp.stack(rows), jnp.stack(limits)
@@ -114,11 +115,15 @@ def _wider(name: str) -> float:
     return WIDER if name.endswith("_wide") else 1.0
 
 
-def _side(name: str, away: Array, size: Array) -> Array:
-    below = away < -ATOM * size
+ROUNDING = 2.5e-7
+"""The same as a share of the quantile: sums over years in another order round otherwise."""
+
+
+def _side(name: str, away: Array, reach: Array) -> Array:
+    below = away < -reach
     if name == "below":
         return below.astype(away.dtype)
-    return (~below & (away <= ATOM * size)).astype(away.dtype)
+    return (~below & (away <= reach)).astype(away.dtype)
 
 
 def summed(
@@ -126,7 +131,8 @@ def summed(
 ) -> dict[str, Array]:
     """Return sums over the samples of a block that derivatives and their errors need."""
     gap = values - jnp.asarray(functionals.mean)[:, None]
-    met = jnp.abs(values - limit[:, None]) <= ATOM * jnp.asarray(functionals.spread)[:, None]
+    near = ATOM * jnp.asarray(functionals.spread) + ROUNDING * jnp.abs(limit)
+    met = jnp.abs(values - limit[:, None]) <= near[:, None]
     away = values[:, None, :] - jnp.asarray(functionals.quantile)[:, :, None]
     squares = (away / jnp.asarray(functionals.width)[:, :, None]) ** 2
     return {

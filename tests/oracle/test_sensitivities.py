@@ -241,6 +241,19 @@ def test_a_position_that_never_varies_has_no_spread_to_move():
     assert np.isnan(found.position_standard_deviation_derivative)
 
 
+def test_a_certain_sum_of_years_moves_as_a_whole_however_it_is_rounded():
+    found = rs.sensitivities(
+        rs.load_case("discharge-to-assess"),
+        paths=["lines.emergency-spells.price"],
+        statistics=["mean", "quantile", "tail_value_at_risk"],
+        partners=["external"],
+        levels=[0.95],
+    ).squeeze()
+    mean = float(found.position_mean_derivative)
+    assert float(found.position_quantile_derivative) == pytest.approx(mean, rel=1e-5)
+    assert float(found.position_tail_value_at_risk_derivative) == pytest.approx(-mean, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
