@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -178,8 +179,13 @@ def attributes(case: Case, precision: str) -> dict[str, Any]:
         "case_digest": digest(case),
         "currency": case.currency,
         "precision": precision,
-        "riskshare_version": version("riskshare"),
+        "riskshare_version": _version(),
     }
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    return version("riskshare")
 
 
 def _describe(dataset: xr.Dataset, case: Case) -> xr.Dataset:

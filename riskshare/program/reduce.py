@@ -139,7 +139,7 @@ def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> 
     rows = series.shape[1]
     empty = jnp.zeros((rows, cells.count + 2), series.dtype)
     where = jnp.arange(rows)[None, :, None], own
-    return empty.at[where].add(each), empty.at[where].add(each * (place - own))
+    return empty.at[where].add(each), empty.at[where].add(each * (place - own.astype(series.dtype)))
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

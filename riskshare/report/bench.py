@@ -45,9 +45,9 @@ def print_bench(console: Console, record: Record) -> None:
         console,
         f"Best of {record['effort']['turns']}, in turns, nothing compiled on the clock; shares are "
         "of the bare kernel, which computes positions and drops them. simulate: every position "
-        "kept and labelled. estimate: the table of its statistics, no sample kept; all: that of "
-        "every outcome, which the kernel spares itself. MiB: peak memory of "
-        "a process of its own that makes so many samples.",
+        "kept and labelled. estimate: the table of its statistics, no sample kept; all "
+        "outcomes: that of every outcome, which the kernel spares itself. MiB: peak memory of a "
+        "process of its own that makes so many samples, by simulate and by estimate.",
     )
     for one in record["measurements"]:
         console.print()
@@ -120,9 +120,8 @@ def _speed(record: Record) -> Table:
         "bare kernel",
         "simulate",
         "estimate",
-        "estimate, all",
-        "MiB, simulate",
-        "estimate",
+        "all outcomes",
+        "MiB",
     )
     for one in record["measurements"]:
         speed, memory = one["speed"], one["memory"]
@@ -132,11 +131,11 @@ def _speed(record: Record) -> Table:
             f"{speed['samples']:,}",
             count(speed["kernel"]["samples_per_second"]),
             *(_beside_kernel(speed[way]) for way in ("simulate", "estimate", "estimate_all")),
-            *(_mib(memory[name]) for name in ("simulate_mib", "estimate_mib")),
+            _both(memory["simulate_mib"], memory["estimate_mib"]),
         )
         if memory["simulate_device_mib"] is not None:
             of_device = (memory["simulate_device_mib"], memory["estimate_device_mib"])
-            shown.add_row("", "its memory", *[""] * 5, *map(_mib, of_device))
+            shown.add_row("", "its memory", *[""] * 5, _both(*of_device))
     return shown
 
 
@@ -283,6 +282,10 @@ def _small(console: Console, text: str) -> None:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def _both(simulate: float | None, estimate: float | None) -> str:
+    return f"{_mib(simulate)}, {_mib(estimate)}"
 
 
 def _mib(size: float | None) -> str:

@@ -1,6 +1,7 @@
 """Running the kernel over the chunks of a run, on devices and threads."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -46,6 +47,24 @@ _compiling = threading.Lock()
 
 Made = TypeVar("Made")
 """What is made of a chunk."""
+
+
+_HELD = 8
+_holding = threading.Lock()
+_on_devices: OrderedDict[tuple[int, Any, Any], tuple[Any, Any]] = OrderedDict()
+"""What was last put on devices, with what it was made of, whose identity is the key."""
+
+
+def _held(owner: Any, dtype: Any, device: Any, make: Callable[[], Any]) -> Any:
+    """Return what an owner makes on a device, put there once for the runs that share it."""
+    key = (id(owner), dtype, device)
+    with _holding:
+        if key not in _on_devices:
+            _on_devices[key] = owner, jax.device_put(make(), device)
+        _on_devices.move_to_end(key)
+        while len(_on_devices) > _HELD:
+            _on_devices.popitem(last=False)
+        return _on_devices[key][1]
 
 
 @dataclass
@@ -102,10 +121,15 @@ class Kernel:
 
     def _on(self, place: int) -> Any:
         """Return numbers and bits on a device, put there once."""
+        device = self.devices.devices[place]
         with self._placing:
             if place not in self._placed:
-                shared = (cast(self.bound.numbers, self.dtype), self.bits.source, self.leading)
-                self._placed[place] = jax.device_put(shared, self.devices.devices[place])
+                numbers = partial(cast, self.bound.numbers, self.dtype)
+                self._placed[place] = (
+                    _held(self.bound, self.dtype, device, numbers),
+                    _held(self.bits.source, None, device, lambda: self.bits.source),
+                    jax.device_put(self.leading, device),
+                )
         return self._placed[place]
 
     def map(

@@ -49,7 +49,7 @@ sum over samples, where forward mode stores next to nothing."""
 DRAWN = 2
 """What a number costs that reaches what is drawn, where one of a term costs 1."""
 
-_OPTIONS = OPTIONS | {"xla_cpu_experimental_ynn_fusion_type": ""}
+_WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
 
 LANES = 16
@@ -76,7 +76,7 @@ class Gradients:
         """(path, leaf): what has been seen to move."""
         self._moved = jax.jit(self._leaves_and_slopes)
         self._jitted: Callable[..., Any] = jax.jit(
-            self._blocks, static_argnames=("groups", "forward"), compiler_options=_OPTIONS
+            self._blocks, static_argnames=("groups", "forward"), compiler_options=_options()
         )
 
     def run(
@@ -392,3 +392,14 @@ def _together(back: Callable[[Array], Array], count: int) -> Array:
     which = jnp.minimum(jnp.arange(rounds * each), count - 1).reshape(rounds, each)
     found = jax.lax.map(jax.vmap(back), which)
     return found.reshape(rounds * each, -1)[:count]
+
+
+@lru_cache(maxsize=1)
+def _options() -> dict[str, str | int | bool]:
+    """Return how derivatives are compiled: without YNNPACK where XLA can be told, which varies."""
+    options = OPTIONS | _WITHOUT_YNNPACK
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(np.float32(0)).compile()
+    except jax.errors.JaxRuntimeError:
+        return OPTIONS
+    return options

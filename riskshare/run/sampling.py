@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,12 @@ _YEARS_APART = 16
 of one dimension would not fill the square."""
 
 
+@lru_cache(maxsize=4)
+def _low(seed: int, columns: tuple[Column, ...], shape: tuple[int, int]) -> SobolPoints:
+    """Return the points of the first block, made once: runs of a case differ in the rest."""
+    return SobolPoints(sobol_low(seed, columns).reshape(*shape, BLOCK))
+
+
 class Bits:
     """Where the random bits of a run come from: what the kernel takes for each chunk.
 
@@ -174,8 +181,11 @@ class Bits:
 
         self.source: Source
         if sampling.sampler == "sobol":
-            low = picked([sobol_low(seed, columns) for seed, columns in streams], 0)
-            self.source = SobolPoints(low.reshape(*self.shape, BLOCK))
+            low = [_low(seed, columns, self.shape) for seed, columns in streams]
+            self.source = low[0]
+            if again.any():
+                rows = again.reshape(*self.shape, 1)
+                self.source = SobolPoints(np.where(rows, low[1].low, low[0].low))
             self._high = picked([sobol_high(seed, columns) for seed, columns in streams], 1)
             count = sampling.replicates
             shifts = [sobol_shifts(seed, columns, count) for seed, columns in streams]

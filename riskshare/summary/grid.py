@@ -43,8 +43,8 @@ class Grid:
     """(series): the width of a cell."""
     middle: Samples
     """(series, level): quantiles of the pilot, in the precision of the samples."""
-    atom: NDArray[np.bool_]
-    """(series, level): whether the pilot had many samples of that very value."""
+    atoms: tuple[Floats, ...]
+    """Of each series, values of which the pilot had many samples, in increasing order."""
     thresholds: Samples
     """(series, threshold): counts below them are exact."""
 
@@ -67,6 +67,14 @@ class Grid:
     def centre(self) -> Samples:
         """(series): what sums are about, a sample of the pilot."""
         return self.middle[:, 0]
+
+    def nearest_atoms(self, values: Floats) -> Floats:
+        """Return the atom nearest to each of values, (series, level); infinite where none is."""
+        found = np.full(values.shape, np.inf)
+        for row, own, atoms in zip(found, values, self.atoms, strict=True):
+            if len(atoms):
+                row[:] = atoms[np.abs(atoms[:, None] - own).argmin(axis=0)]
+        return found
 
     @cached_property
     def middle_cells(self) -> NDArray[np.intp]:
@@ -147,7 +155,7 @@ def grid_of(pilot: Samples, weight: Samples | None, levels: Floats, thresholds: 
     count, kind = len(pilot), pilot.dtype
     low, step = np.empty(count), np.empty(count)
     middle = np.empty((count, len(levels)), kind)
-    atom = np.empty(middle.shape, bool)
+    atoms = []
     tails = np.array([levels[0], 1 - levels[-1]]) / _FAR
     for i, row in enumerate(pilot):
         ordered, reached = _ordered(row, weight)
@@ -162,9 +170,10 @@ def grid_of(pilot: Samples, weight: Samples | None, levels: Floats, thresholds: 
         step[i] = max((last - first + 2 * room) / CELLS, float(least))
         low[i] = (first + last) / 2 - step[i] * CELLS / 2
         middle[i] = ordered[_places(reached, levels)]
-        same = np.searchsorted(ordered, middle[i], "right") - np.searchsorted(ordered, middle[i])
-        atom[i] = same > max(4, 1e-4 * len(row))
-    return Grid(levels, low, step, middle, atom, thresholds)
+        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        many = np.diff(np.append(starts, len(row))) > max(4, 1e-4 * len(row))
+        atoms.append(ordered[starts[many]].astype(np.float64))
+    return Grid(levels, low, step, middle, tuple(atoms), thresholds)
 
 
 def _beyond(ordered: Samples, reached: Floats, tail: float) -> float:

@@ -134,8 +134,8 @@ class Streamed:
     def _by_level(self) -> tuple[Estimate, Estimate]:
         """Return quantiles and tail values at risk at the levels of the grid: (series, level).
 
-        A quantile lies on a line between the ends of a cell, and is the pilot's where that cell
-        holds an atom the pilot saw. Its error is Woodruff's (`riskshare.statistics.quantiles`) and,
+        A quantile lies on a line between the ends of a cell, and is at an atom where the pilot saw
+        one there. Its error is Woodruff's (`riskshare.statistics.quantiles`) and,
         in squares, how far the distribution may bend within the cell; it is infinite where the
         quantile lies beyond the grid. The mean below the quantile is that below its cell, which is
         exact, and of the samples of the cell, of which it is not known where in it they are.
@@ -145,18 +145,20 @@ class Streamed:
         assert tallies.cell_sums is not None
         assert tallies.about is not None
         assert tallies.short is not None
-        levels, middle = grid.levels, grid.middle.astype(np.float64)
+        levels = grid.levels
         reached, earned = (
             np.cumsum(each, axis=1)[:, :-1] / self._whole
             for each in (tallies.cells, tallies.cell_sums)
         )
         centre = grid.centre[:, None].astype(np.float64)
         curve = Curve(grid.starts() - centre, reached, earned)
-        wanted = np.broadcast_to(levels, middle.shape)
+        wanted = np.broadcast_to(levels, grid.middle.shape)
         quantile, bend = curve.at(wanted)
         quantile += centre
-        snapped = grid.atom & (np.abs(quantile - middle) <= grid.step[:, None])
-        quantile, bend = np.where(snapped, middle, quantile), np.where(snapped, 0.0, bend)
+        atoms = grid.nearest_atoms(quantile)
+        snapped = np.abs(quantile - atoms) <= grid.step[:, None]
+        at_atom = np.where(curve.inside(wanted), 0.0, grid.step[:, None])
+        quantile, bend = np.where(snapped, atoms, quantile), np.where(snapped, at_atom, bend)
         spread = self._error(tallies.about).max(axis=-1)
         if self.weighted:
             # samples of a tail that is drawn more often weigh about as little as the tail is rare,
@@ -223,6 +225,16 @@ class Curve:
         bend = np.minimum(np.abs(after - before) * (high - low) * room, width)
         packed = np.maximum(np.where(before > 0, 0, 1 - inside), np.where(after > 0, 0, inside))
         return left + width * share, np.maximum(bend, packed * width)
+
+    def inside(self, levels: Floats) -> NDArray[np.bool_]:
+        """Return whether levels lie in the mass of an atom of their cell, (series, level).
+
+        What else the cell holds, on either side, is taken to be no more than its neighbours hold.
+        """
+        cell, heights = self._cell(levels), np.diff(self.reached, prepend=0.0, append=1.0)
+        below = levels - self._of(self.reached, cell) - self._of(heights, cell)
+        above = self._of(self.reached, cell + 1) - levels - self._of(heights, cell + 2)
+        return np.asarray((below >= 0) & (above >= 0))
 
     def beyond(self, levels: Floats) -> NDArray[np.bool_]:
         """Return whether quantiles lie outside the grid, (series, level)."""
