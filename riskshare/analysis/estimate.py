@@ -82,7 +82,7 @@ def estimate(
         As in `riskshare.simulate`.
     keep
         Names of the outcomes whose statistics are wanted, as in `riskshare.simulate`; those of the
-        position come with any. ``("position",)`` alone takes about two thirds of the time.
+        position come with any. ``("position",)`` alone takes about three quarters of the time.
     levels, discount_rate, prices
         As in `riskshare.summarise`.
     directions
