@@ -79,3 +79,19 @@ def test_bounds_that_mean_nothing(arguments, said):
     )
     assert isinstance(result.exception, rs.ArgumentError)
     assert said in str(result.exception)
+
+
+def test_a_statement_without_a_number_is_refused():
+    result = CliRunner().invoke(
+        app, ["calibrate", "msk-toy", "--free", FREE, "--target", "position_mean[acute]"]
+    )
+    assert isinstance(result.exception, rs.ArgumentError)
+    assert "'position_mean[acute]'; accepted: STATISTIC=VALUE" in str(result.exception)
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_search(tmp_path, monkeypatch):
+    monkeypatch.setattr(rs, "calibrate", lambda *_, **__: pytest.fail("searched"))
+    arguments = ["calibrate", "msk-toy", "--free", FREE, "--target", "position_mean[acute]=0"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "no" / "agreed.toml")])
+    assert isinstance(result.exception, rs.ArgumentError)
+    assert "in a folder that is there" in str(result.exception)

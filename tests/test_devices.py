@@ -12,6 +12,7 @@ import xarray as xr
 from builders import PROVIDER, case, line
 
 import riskshare as rs
+from riskshare.analysis import streaming
 from riskshare.run.devices import Devices, available, devices_of
 
 
@@ -116,6 +117,11 @@ def test_counting_on_the_device_gives_the_table_of_counting_on_the_host(toy, sam
     wanted = rs.estimate(toy, sampler=sampler, **ASKED)
     request.getfixturevalue("accelerator")
     assert_close(rs.estimate(toy, sampler=sampler, **ASKED), wanted)
+
+
+def test_a_device_that_counts_leaves_no_counts_on_the_host(toy, accelerator, monkeypatch):
+    monkeypatch.setattr(streaming, "Counter", lambda _: pytest.fail("the host counts"))
+    assert rs.estimate(toy, **ASKED).attrs["samples"] >= ASKED["samples"]
 
 
 @pytest.mark.slow

@@ -63,6 +63,7 @@ class Streaming:
         self.tallies: Tallies | None = None
         self.grid: Grid | None = None
         self.count: Counter | None = None
+        """Where the host counts; None until the grid is laid."""
         self._laid = threading.Event()
         self._counts_itself = not kernel.devices.shared_memory
         if self._counts_itself:
@@ -78,7 +79,6 @@ class Streaming:
         reduction = self._reduction(self._cells() if self._counts_itself else None)
 
         def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
-            outputs = None
             try:
                 outputs = self._outputs(chunk, turn, reduction)
                 if turn == 0 and self.grid is None:
@@ -88,10 +88,9 @@ class Streaming:
                     self._laid.set()
             self._laid.wait()
             assert self.grid is not None
-            assert self.count is not None
             parts, blocks = parts_of(after, chunk), len(chunk.block)
             weight = outputs.pop("weight", None)
-            if self._counts_itself:
+            if self.count is None:
                 return outputs, _counts_of(outputs, self.grid, parts)
             own = None if weight is None else weight[:blocks]
             return outputs, self.count(outputs.pop("series")[:blocks], own, parts)
@@ -131,7 +130,8 @@ class Streaming:
         weight = outputs.get("weight")
         own = None if weight is None else weight[:PILOT].ravel()
         self.grid = grid_of(pilot.reshape(len(pilot), -1), own, self.levels, self.thresholds)
-        self.count = Counter(self.grid)
+        if not self._counts_itself:
+            self.count = Counter(self.grid)
 
     def _cells(self) -> Cells:
         """Return the cells in which a device counts."""

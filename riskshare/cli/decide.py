@@ -12,6 +12,7 @@ from riskshare.cli.options import (
     SeedOption,
     SetOption,
     out_option,
+    writable,
 )
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def calibrate(
     from riskshare.report.decisions import print_calibration
     from riskshare.report.whole import screen
 
+    if out is not None:
+        writable("--out", out)
     loaded, told = with_settings(rs.load_case(case), set_)
     least, most = (dict(map(_statement, given or ())) for given in (at_least, at_most))
     names = dict.fromkeys([*least, *most])
@@ -193,11 +196,13 @@ def _named(text: str) -> tuple[str, str]:
 def _statement(text: str) -> tuple[str, float]:
     from riskshare.errors import ArgumentError
 
-    name, equals, value = text.rpartition("=")
+    name, _, value = text.rpartition("=")
     try:
-        return name.strip(), float(value.replace("_", "")) if equals else float("nan")
+        return name.strip(), float(value.replace("_", ""))
     except ValueError:
-        raise ArgumentError(f"found {text!r}; accepted: STATISTIC=VALUE") from None
+        raise ArgumentError(
+            f"found {text!r}; accepted: STATISTIC=VALUE, as position_mean[acute]=0"
+        ) from None
 
 
 def _bounds(text: str) -> tuple[str, tuple[float, float] | None]:

@@ -306,9 +306,7 @@ class _Kernel:
     def _experience(self) -> Experience:
         found = self._outputs(self.of.full(self.leaves, (), []), _DRAWS)
         activity, case_mix, unit_cost, index, persons, waiting = (found[n] for n in _DRAWS)
-        drawn = Experience(activity, case_mix, unit_cost, index, slot_cost=persons, waiting=waiting)
-        kept: Experience = jax.lax.optimization_barrier(drawn)  # type: ignore[no-untyped-call]  # JAX has no type for it
-        return kept
+        return Experience(activity, case_mix, unit_cost, index, slot_cost=persons, waiting=waiting)
 
     def _settled(self, experience: Experience) -> Callable[..., tuple[Array, Array]]:
         """Return series and their targets as a function of the numbers of terms."""
