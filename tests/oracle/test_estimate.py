@@ -109,6 +109,11 @@ def assert_errors_alike(found, kept, rel):
         if "quantile" in str(name) or "position_value_at_risk" in str(name):
             deviation = found.position_standard_deviation
             assert (own <= (1 + 2 * rel) * other + deviation / 500 + floor).all(), name
+        elif "tail_value_at_risk" in str(name):
+            # where a tail's edge is the end of an atom, the kept run says 0, which is too little
+            deviation = found.position_standard_deviation
+            at_an_end = xr.where(other > 0, 0.0, deviation / 500)
+            assert (own <= (1 + rel) * other + at_an_end + floor).all(), name
         else:
             assert (own <= (1 + rel) * other + floor).all(), name
 
@@ -323,7 +328,9 @@ def test_pareto_costs_have_the_quantiles_of_their_samples(index):
         found, kept = both(of, 2**18, levels=levels)
         gap = np.abs(found.position_quantile - kept.position_quantile)
         scale = gross(kept)
-        assert (gap <= 2 * found.position_quantile_error + 1e-7 * scale).all()
+        # a Sobol' run of one number spreads otherwise at the next point: either may say too little
+        error = np.maximum(found.position_quantile_error, kept.position_quantile_error)
+        assert (gap <= 2 * error + 1e-7 * scale).all()
         gap = np.abs(found.position_tail_value_at_risk - kept.position_tail_value_at_risk)
         assert (gap <= found.position_tail_value_at_risk_error + 1e-7 * scale).all()
 
