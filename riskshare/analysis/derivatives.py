@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from riskshare.analysis.results import ATOM_SHARE
 from riskshare.program.functionals import Functionals
 from riskshare.statistics import Estimate, Floats
-
-ATOM_SHARE = 1e-3
-"""Share of samples at a value from which it is an atom."""
 
 ALIKE = 1e-4
 """Error of the mean derivative in an atom, as a share of it, up to which all of it moves alike."""
@@ -66,12 +64,8 @@ class Sums:
         where there is such a weight. Its bias goes with the fourth power of the width where
         E[dx | x] is smooth, so that this is three times that of the kernel itself.
         """
-        near, at = (self._weights(name, level) for name in ("near", "at"))
-        atom = at.sum(0) > ATOM_SHARE * self._all
-        weights = np.where(atom, at, near)[:, :, None]
-        products = np.where(
-            atom[:, None], self._derivatives("at", level), self._derivatives("near", level)
-        )
+        near, products = self._weights("near", level), self._derivatives("near", level)
+        atom, weights = self._atom(level), near[:, :, None]
         whole = weights.sum(0)
         found = products.sum(0) / whole
         influence = (products - found * weights) * self._all / whole
@@ -91,9 +85,9 @@ class Sums:
 
         It then spreads, another way for more of the number than for less: there is no derivative.
         """
-        at = self._weights("at", level)[:, :, None]
-        products, whole = self._derivatives("at", level), at.sum(0)
-        atom = whole > ATOM_SHARE * self._all
+        at = self._weights("near", level)[:, :, None]
+        products, whole = self._derivatives("near", level), at.sum(0)
+        atom = self._atom(level)[:, None]
         found = products.sum(0) / np.where(atom, whole, 1)
         scale = self._all / np.where(atom, whole, 1)
         error = self._estimate(found, (products - found * at) * scale).error
@@ -133,6 +127,9 @@ class Sums:
         if ("deficit_wide", -1) in self.functionals.kinds:
             off = self._derivatives("deficit_wide").sum(0) / self._all - value
         return self._estimate(value, found, off)
+
+    def _atom(self, level: int) -> NDArray[np.bool_]:
+        return np.asarray(self.functionals.atom)[:, level]
 
     @property
     def _all(self) -> float:

@@ -10,7 +10,7 @@ from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.names import ALL_YEARS
 from riskshare.outcomes import groups_of
-from riskshare.program.functionals import Functionals, Kind
+from riskshare.program.functionals import Functionals, Kind, reach_of
 from riskshare.statistics import Floats
 from riskshare.summary.axes import WITHOUT_DEFICIT
 
@@ -84,6 +84,9 @@ A seventh of a standard deviation for a = 0.05 of a normal. A wider one has less
 where E[dx | x] bends or jumps, as it does where a band of the contract ends.
 """
 
+ATOM_SHARE = 1e-3
+"""Share of samples at a value from which it is an atom."""
+
 _FEW = 32
 """Samples beyond a target so that there is something to be seen of the distribution there."""
 
@@ -97,6 +100,8 @@ def looked_at(
     scale = np.maximum(spread, 1e-6 * np.abs(values).max(1) + 1e-9)
     ordered = np.sort(values, axis=1)
     quantile = np.quantile(ordered, levels, axis=1, method="inverted_cdf").T
+    reach = reach_of(scale[:, None], quantile)
+    at = [_between(*row) for row in zip(ordered, quantile - reach, quantile + reach, strict=True)]
     width = np.array([[_width(row, level) for level in levels] for row in ordered])
     below = (values < results.targets[:, None]).mean(1)
     about = np.array([_width(row, level) for row, level in zip(ordered, below, strict=True)])
@@ -106,9 +111,16 @@ def looked_at(
         scale,
         quantile,
         np.maximum(width.reshape(quantile.shape), 1e-2 * scale[:, None]),
+        np.reshape(at, quantile.shape) > ATOM_SHARE,
         np.maximum(about, 1e-2 * scale),
         kinds,
     )
+
+
+def _between(ordered: Floats, low: Floats, high: Floats) -> Floats:
+    """Return the share of ordered samples from each low to each high."""
+    count = np.searchsorted(ordered, high, side="right") - np.searchsorted(ordered, low)
+    return np.asarray(count / len(ordered))
 
 
 def _width(ordered: Floats, level: float) -> float:

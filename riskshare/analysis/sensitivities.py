@@ -44,6 +44,9 @@ METHODS = ("pathwise", "smoothed", "differences", "none")
 PILOT = 65_536
 """Samples at most that say where each distribution is looked at."""
 
+LOOKED_AT = 4
+"""Blocks that tell whether a number reaches a gate."""
+
 
 def sensitivities(
     case: Case,
@@ -200,9 +203,14 @@ class _Run:
         if gradients.gates:
             # a number reaches a gate where holding all gates still changes its derivatives
             run = gradients.run(
-                self.sampling, functionals, self.workers, differentiated=False, chunks=slice(1)
+                self.sampling,
+                functionals,
+                self.workers,
+                differentiated=False,
+                blocks=slice(LOOKED_AT),
             )
-            apart = np.abs(first - next(iter(run))[1]["derivatives"])
+            still = np.concatenate([found["derivatives"] for _, found in run])
+            apart = np.abs(first - still)
             crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
@@ -251,7 +259,7 @@ class _Run:
         if "probability_of_deficit" in self.wanted:
             found += [("deficit", -1), ("deficit_wide", -1)]
         for level in range(len(self.looked_at)):
-            found += [(name, level) for name in ("near", "near_wide", "tilt", "at")]
+            found += [(name, level) for name in ("near", "near_wide", "tilt")]
         if "tail_value_at_risk" in self.wanted:
             found += [("below", self._place(tail)) for tail in self.tails]
         return tuple(found)
@@ -260,22 +268,21 @@ class _Run:
         return int(np.searchsorted(self.looked_at, round(float(level), 12)))
 
     def _sums(self, gradients: Gradients, functionals: Functionals) -> tuple[Sums, Floats]:
-        """Return the sums of each independent part of the run, and derivatives of its first chunk.
+        """Return the sums of each independent part of the run, and derivatives of its first blocks.
 
         Those are by block: (block, weight, series, path).
         """
         parts = count_of(self.sampling)
         samples, held = np.zeros(parts), dict[str, Floats]()
-        first: Floats | None = None
+        first: list[Floats] = []
         for chunk, sums in gradients.run(self.sampling, functionals, self.workers):
             own = parts_of(self.sampling, chunk)
             np.add.at(samples, own, chunk.size)
             for name, values in sums.items():
                 whole = held.setdefault(name, np.zeros((parts, *values.shape[1:])))
                 np.add.at(whole, own, values)
-            first = sums["derivatives"] if first is None else first
-        assert first is not None
-        return Sums(functionals, samples, held), first
+            first.extend(sums["derivatives"][: LOOKED_AT - len(first)])
+        return Sums(functionals, samples, held), np.stack(first)
 
     def _estimates(self, sums: Sums) -> Iterator[tuple[str, int | None, Estimate]]:
         for name in self.wanted:

@@ -300,6 +300,6 @@ class _Looked:
         found += [("spread", -1)] if "standard_deviation" in wanted else []
         found += [("deficit", -1)] if "probability_of_deficit" in wanted else []
         for i in range(len(self.levels)):
-            found += [("near", i), ("tilt", i), ("at", i)]
+            found += [("near", i), ("tilt", i)]
         tails = {one.tail for one in self.figures if one.statistic == "tail_value_at_risk"}
         return (*found, *(("below", i) for i, x in enumerate(self.levels) if x in tails))

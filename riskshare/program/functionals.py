@@ -6,7 +6,7 @@ The derivative of a statistic s of positions x(theta) is a weighted sum over sam
 
     mean                    w = 1 / n
     standard deviation      w = (x - m) / (n s)
-    quantile q              w = K(x - q) / sum K(x - q), that is E[dx | x = q]
+    quantile q              w = K(x - q) / sum K(x - q), that is E[dx | x = q]; at an atom 1(x = q)
     its slope along q       w = u phi(u), for where q itself is not known
     tail below q            w = 1(x < q), summed apart from those at q
     chance below t          w = -K(x - t) / n, and +K for what moves t
@@ -31,7 +31,6 @@ KINDS = (
     "near_wide",
     "tilt",
     "below",
-    "at",
     "deficit",
     "deficit_wide",
 )
@@ -59,6 +58,8 @@ class Functionals:
     """(series, level)"""
     width: Any
     """(series, level): h of the kernel about a quantile."""
+    atom: Any
+    """(series, level): whether many samples are at the quantile, and nearness is to be at it."""
     limit_width: Any
     """(series): h of the kernel about the limit of a deficit."""
     kinds: tuple[Kind, ...] = field(metadata={"static": True})
@@ -94,13 +95,16 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
         else:
             away = values - jnp.asarray(functionals.quantile)[:, place, None]
             width = jnp.asarray(functionals.width)[:, place, None]
+            quantile = jnp.asarray(functionals.quantile)[:, place]
+            reach = reach_of(size[:, 0], quantile)[:, None]
             if name in ("near", "near_wide"):
-                row = kernel(away, width * _wider(name))
+                at = (jnp.abs(away) <= reach).astype(away.dtype)
+                atom = jnp.asarray(functionals.atom)[:, place, None]
+                row = jnp.where(atom, at, kernel(away, width * _wider(name)))
             elif name == "tilt":
                 row = away / width * jnp.exp(-((away / width) ** 2) / 2)
             else:
-                quantile = jnp.asarray(functionals.quantile)[:, place, None]
-                row = _side(name, away, ATOM * size + ROUNDING * jnp.abs(quantile))
+                row = (away < -reach).astype(away.dtype)
         rows.append(row)
         limits.append(moved)
     return jnp.stack(rows), jnp.stack(limits)
@@ -119,11 +123,9 @@ ROUNDING = 2.5e-7
 """The same as a share of the quantile: sums over years in another order round otherwise."""
 
 
-def _side(name: str, away: Array, reach: Array) -> Array:
-    below = away < -reach
-    if name == "below":
-        return below.astype(away.dtype)
-    return (~below & (away <= reach)).astype(away.dtype)
+def reach_of(spread: Any, value: Any) -> Any:
+    """Return how near to a value samples lie that are taken to be at it."""
+    return ATOM * spread + ROUNDING * abs(value)
 
 
 def summed(
@@ -131,7 +133,7 @@ def summed(
 ) -> dict[str, Array]:
     """Return sums over the samples of a block that derivatives and their errors need."""
     gap = values - jnp.asarray(functionals.mean)[:, None]
-    near = ATOM * jnp.asarray(functionals.spread) + ROUNDING * jnp.abs(limit)
+    near = reach_of(jnp.asarray(functionals.spread), limit)
     met = jnp.abs(values - limit[:, None]) <= near[:, None]
     away = values[:, None, :] - jnp.asarray(functionals.quantile)[:, :, None]
     squares = (away / jnp.asarray(functionals.width)[:, :, None]) ** 2

@@ -12,6 +12,7 @@ Numbers of terms reach nothing that is drawn. Where only such are asked for, the
 once and settlement alone is differentiated; in forward mode from the first term that they reach.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +24,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.extend.core import jaxpr_as_fun
 from numpy.typing import NDArray
 
 from riskshare.bind.leaves import Leaves
 from riskshare.case import Case
 from riskshare.contract.primitives import gates
+from riskshare.contract.vectors import stored
 from riskshare.program.block import block_outputs, note_trace, settle_block
 from riskshare.program.experience import Experience
 from riskshare.program.functionals import Functionals, series_of, summed, weighed
@@ -36,11 +39,11 @@ from riskshare.program.years import OPTIONS
 from riskshare.run.program import Program
 from riskshare.run.sampling import Bits, Chunk, Sampling
 
-WIDTH = 4
-"""Blocks of a chunk: few, so that a run of one block for each replicate keeps all threads busy."""
+WIDTH = 16
+"""Blocks of a chunk at most. Short runs have fewer in each, so that all threads are busy."""
 
-TOGETHER = 8
-"""Weights that are pulled back at once."""
+TURNS = 2
+"""Chunks for each thread, at least, where there are blocks enough."""
 
 ENTRIES = 40
 """Entries of leaves to pull back to that cost as much as a number does in forward mode: each is a
@@ -75,6 +78,8 @@ class Gradients:
         self._reached = np.zeros((len(paths), len(self._floats)), bool)
         """(path, leaf): what has been seen to move."""
         self._moved = jax.jit(self._leaves_and_slopes)
+        self._compiled = set[Any]()
+        """What has run: statics, and the shapes of arguments."""
         self._jitted: Callable[..., Any] = jax.jit(
             self._blocks, static_argnames=("groups", "forward"), compiler_options=_options()
         )
@@ -87,7 +92,7 @@ class Gradients:
         *,
         numbers: Mapping[str, float] | None = None,
         differentiated: bool = True,
-        chunks: slice = slice(None),
+        blocks: slice = slice(None),
     ) -> Iterator[tuple[Chunk, dict[str, Any]]]:
         """Yield each chunk with its sums of every block.
 
@@ -100,8 +105,8 @@ class Gradients:
             At which derivatives are taken, by path; those of the case unless given.
         differentiated
             Whether gates have a derivative; without it they stand still.
-        chunks
-            Which chunks to run; all unless given.
+        blocks
+            Which blocks to run; all unless given.
         """
         bits = Bits(self.program.bound, sampling)
         own = self.program.parameters if numbers is None else numbers
@@ -127,8 +132,9 @@ class Gradients:
 
         def work(chunk: Chunk) -> dict[str, Any]:
             leaves, source, *others = held
+            count = np.int32(len(chunk.block))
             found = self._jitted(
-                leaves, source, bits.of(chunk), *others, groups=groups, forward=forward
+                leaves, source, bits.of(chunk), count, *others, groups=groups, forward=forward
             )
             parts = {
                 name: np.asarray(value, np.float64)[: len(chunk.block)]
@@ -137,10 +143,14 @@ class Gradients:
             parts["derivatives"] = parts.pop("found") @ onto
             return parts
 
-        listed = list(sampling.chunks(WIDTH))[chunks]
-        yield listed[0], work(listed[0])
+        listed = _chunks(sampling, workers, blocks)
+        shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(held))
+        what = (groups, forward, jax.tree.structure(held), shapes)
+        if what not in self._compiled:  # alone, for each thread would compile it
+            yield listed[0], work(listed.pop(0))
+            self._compiled.add(what)
         with ThreadPoolExecutor(workers) as pool:
-            yield from zip(listed[1:], pool.map(work, listed[1:]), strict=True)
+            yield from zip(listed, pool.map(work, listed), strict=True)
 
     def _groups(self, by_path: list[NDArray[Any]]) -> tuple[tuple[Group, ...], list[list[int]]]:
         """Return groups of numbers by the first stage that they reach, and who is in each.
@@ -180,6 +190,7 @@ class Gradients:
         leaves: list[Array],
         source: Any,
         places: Array,
+        blocks: Array,
         functionals: Functionals,
         tangents: list[list[Array]],
         widening: Array,
@@ -196,7 +207,7 @@ class Gradients:
             return kernel.back(groups[0])
 
         with gates(widening) as counted:
-            found: dict[str, Array] = jax.lax.map(block, places)
+            found = _first(block, places, blocks)
         self.gates = counted[0]
         return found
 
@@ -294,7 +305,8 @@ class _Kernel:
             pulled = pull((weights[kind] * own[:, None], limits[kind] * own))[0]
             return jnp.concatenate([jnp.zeros(0, values.dtype), *(x.ravel() for x in pulled)])
 
-        entries = _together(back, kinds * series).reshape(kinds, series, -1)
+        # one after the other: together they are no faster, and products of rows are turned over
+        entries = jax.lax.map(back, jnp.arange(kinds * series)).reshape(kinds, series, -1)
         return {"found": entries, **summed(self.functionals, values, limit, weights)}
 
     def _drawn(self, held: tuple[int, ...], values: list[Array]) -> tuple[Array, Array]:
@@ -304,7 +316,8 @@ class _Kernel:
         return series_of(self.functionals, found["position"], own.yearly.target)
 
     def _experience(self) -> Experience:
-        found = self._outputs(self.of.full(self.leaves, (), []), _DRAWS)
+        own = self.of.full(self.leaves, (), [])
+        found = stored(lambda: self._outputs(own, _DRAWS), own.yearly.price)
         activity, case_mix, unit_cost, index, persons, waiting = (found[n] for n in _DRAWS)
         return Experience(activity, case_mix, unit_cost, index, slot_cost=persons, waiting=waiting)
 
@@ -381,15 +394,33 @@ def _summed(weights: Array, values: Array) -> Array:
     return jnp.moveaxis(parts.sum(1), 0, 1)
 
 
-def _together(back: Callable[[Array], Array], count: int) -> Array:
-    """Return what a function gives for 0 to count - 1, several of them at once."""
-    rounds = -(-count // TOGETHER)
-    if rounds == 1:
-        return jax.vmap(back)(jnp.arange(count))
-    each = -(-count // rounds)
-    which = jnp.minimum(jnp.arange(rounds * each), count - 1).reshape(rounds, each)
-    found = jax.lax.map(jax.vmap(back), which)
-    return found.reshape(rounds * each, -1)[:count]
+def _chunks(sampling: Sampling, workers: int, blocks: slice) -> list[Chunk]:
+    """Return the chunks of a run: all of one shape, of as many blocks as leave each thread some."""
+    total = len(sampling.blocks()[0][blocks])
+    each = min(WIDTH, -(-total // (TURNS * workers)))
+    return [dataclasses.replace(chunk, width=WIDTH) for chunk in sampling.chunks(each, blocks)]
+
+
+def _first(
+    block: Callable[[Array], dict[str, Array]], places: Array, blocks: Array
+) -> dict[str, Array]:
+    """Return what a function makes of the first places, and zeros for the others."""
+    trees: list[Any] = []
+
+    def leaves(place: Array) -> list[Array]:
+        flat, tree = jax.tree.flatten(block(place))
+        trees.append(tree)
+        return flat
+
+    traced = jax.make_jaxpr(leaves)(places[0])
+    once = jaxpr_as_fun(traced)
+
+    def step(i: Array, found: list[Array]) -> list[Array]:
+        return [whole.at[i].set(part) for whole, part in zip(found, once(places[i]), strict=True)]
+
+    empty = [jnp.zeros((len(places), *like.shape), like.dtype) for like in traced.out_avals]
+    made: dict[str, Array] = jax.tree.unflatten(trees[0], jax.lax.fori_loop(0, blocks, step, empty))
+    return made
 
 
 @lru_cache(maxsize=1)

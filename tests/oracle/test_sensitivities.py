@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats as st
+import xarray as xr
 from builders import AMOUNT, BASE, PAYER, PROVIDER, RATE, SD, SPREAD, case, line, normal
 
 import riskshare as rs
@@ -159,6 +160,18 @@ def test_either_way_through_the_kernel_gives_the_same(levels):
         got = one[name].sel(path=rate, partner="acute", year="all")
         want = whole[name].sel(path=rate, partner="acute", year="all")
         assert float(got) == pytest.approx(float(want), rel=1e-3)
+
+
+@pytest.mark.parametrize("samples", [4096, 69_632])
+def test_the_number_of_threads_changes_nothing(samples):
+    """Threads have chunks of other sizes, and a gate may be met in any of them."""
+    of = rs.load_case("mid-nottinghamshire-msk")
+    one, many = (
+        rs.sensitivities(of, statistics=["mean", "quantile"], workers=workers, samples=samples)
+        for workers in (1, 3)
+    )
+    xr.testing.assert_equal(one.method, many.method)
+    xr.testing.assert_allclose(one, many, rtol=1e-9)
 
 
 def test_a_gate_leaves_numbers_that_do_not_reach_it_as_they_are():
