@@ -6,11 +6,12 @@ a branch that it cannot decide. Together they make kernels up to twice as fast.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
+import jax.core
 import jax.numpy as jnp
-from jax.extend.core import jaxpr_as_fun
 
 Numbers = Any
 """A NumPy or JAX array."""
@@ -51,24 +52,32 @@ def stored(compute: Callable[[], Made], known: Numbers) -> Made:
         Floats, of which the first decides the branch. It is always taken but for NaN, and then
         everything is NaN.
     """
-    trees: list[Any] = []
-
-    def leaves() -> list[jax.Array]:
-        flat, tree = jax.tree.flatten(compute())
-        trees.append(tree)
-        return flat
-
-    # traced once, for the branch and for what the other one is to look like
-    traced = jax.make_jaxpr(leaves)()
+    again, like, tree = traced(compute)  # for the branch, and for what the other is to look like
     first = jnp.asarray(known).reshape(-1)[0]
     taken = jax.lax.platform_dependent(
         first, cpu=lambda number: number == number, default=lambda _: jnp.bool_(True)
     )
-    found = jax.lax.cond(
-        taken, jaxpr_as_fun(traced), lambda: [_unknown(like) for like in traced.out_avals]
-    )
-    made: Made = jax.tree.unflatten(trees[0], found)
+    found = jax.lax.cond(taken, again, lambda: [_unknown(one) for one in like])
+    made: Made = jax.tree.unflatten(tree, found)
     return made
+
+
+def traced(
+    compute: Callable[..., Any], *arguments: jax.Array
+) -> tuple[Callable[..., list[jax.Array]], list[Any], Any]:
+    """Return a function of arrays traced once, the shapes of the leaves it gives, and their tree.
+
+    Shapes are no leaves of the tree, for what holds them may take nothing but arrays.
+    """
+    trees: list[Any] = []
+
+    def leaves(*others: jax.Array) -> list[jax.Array]:
+        flat, tree = jax.tree.flatten(compute(*others))
+        trees.append(tree)
+        return flat
+
+    found = jax.make_jaxpr(leaves)(*arguments)
+    return partial(jax.core.eval_jaxpr, found.jaxpr, found.consts), found.out_avals, trees[0]
 
 
 def _unknown(like: Any) -> jax.Array:

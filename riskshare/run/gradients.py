@@ -24,13 +24,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.extend.core import jaxpr_as_fun
 from numpy.typing import NDArray
 
 from riskshare.bind.leaves import Leaves
 from riskshare.case import Case
 from riskshare.contract.primitives import gates
-from riskshare.contract.vectors import stored
+from riskshare.contract.vectors import stored, traced
 from riskshare.program.block import block_outputs, note_trace, settle_block
 from riskshare.program.experience import Experience
 from riskshare.program.functionals import Functionals, series_of, summed, weighed
@@ -405,21 +404,13 @@ def _first(
     block: Callable[[Array], dict[str, Array]], places: Array, blocks: Array
 ) -> dict[str, Array]:
     """Return what a function makes of the first places, and zeros for the others."""
-    trees: list[Any] = []
-
-    def leaves(place: Array) -> list[Array]:
-        flat, tree = jax.tree.flatten(block(place))
-        trees.append(tree)
-        return flat
-
-    traced = jax.make_jaxpr(leaves)(places[0])
-    once = jaxpr_as_fun(traced)
+    once, like, tree = traced(block, places[0])
 
     def step(i: Array, found: list[Array]) -> list[Array]:
         return [whole.at[i].set(part) for whole, part in zip(found, once(places[i]), strict=True)]
 
-    empty = [jnp.zeros((len(places), *like.shape), like.dtype) for like in traced.out_avals]
-    made: dict[str, Array] = jax.tree.unflatten(trees[0], jax.lax.fori_loop(0, blocks, step, empty))
+    empty = [jnp.zeros((len(places), *one.shape), one.dtype) for one in like]
+    made: dict[str, Array] = jax.tree.unflatten(tree, jax.lax.fori_loop(0, blocks, step, empty))
     return made
 
 
