@@ -19,7 +19,7 @@ from riskshare.program.functionals import Functionals
 from riskshare.statistics import Estimate, Floats
 
 ALIKE = 1e-4
-"""Error of the mean derivative in an atom, as a share of it, up to which all of it moves alike."""
+"""Spread of derivatives in an atom, as a share of their mean, up to which all of it moves alike."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class Sums:
     def quantile(self, level: int, of: float) -> Estimate:
         """Return E[dx | x = q]: about the quantile, or at it where it is an atom.
 
+        NaN where it is an atom whose samples do not all move alike.
+
         The place looked at is a pilot's; from there it is as far to the quantile of this run as
         samples below it are too few, and the error counts how far that is known.
 
@@ -77,22 +79,22 @@ class Sums:
             wide = self._derivatives("near_wide", level).sum(0)
             whole = self._weights("near_wide", level).sum(0)[:, None]
             off = np.where(atom[:, None], 0.0, wide / np.where(whole > 0, whole, 1) - found)
-        found = found - slope * under.sum(0) / self._all / density
-        return self._estimate(found, influence - slope * under / density, off)
+        value = found - slope * under.sum(0) / self._all / density
+        value = np.where(self._falls_apart(level, found), np.nan, value)
+        return self._estimate(value, influence - slope * under / density, off)
 
-    def falls_apart(self, level: int) -> NDArray[np.bool_]:
+    def _falls_apart(self, level: int, found: Floats) -> NDArray[np.bool_]:
         """Return whether a quantile is an atom whose samples do not all move alike: (series, path).
 
         It then spreads, another way for more of the number than for less: there is no derivative.
+        Signed at random, what is not alike adds up to its spread times the root of their number;
+        the mean would not tell, for that of a Sobol' run hardly varies.
         """
-        at = self._weights("near", level)[:, :, None]
-        products, whole = self._derivatives("near", level), at.sum(0)
-        atom = self._atom(level)[:, None]
-        found = products.sum(0) / np.where(atom, whole, 1)
-        scale = self._all / np.where(atom, whole, 1)
-        error = self._estimate(found, (products - found * at) * scale).error
+        whole = np.maximum(self._weights("near", level).sum(0)[:, None], 1)
+        signs = self._weights("tilt", level).sum(0)[:, None]
+        spread = np.abs(self._derivatives("tilt", level).sum(0) - found * signs) / np.sqrt(whole)
         least = np.maximum(ALIKE * np.abs(found), 1e-2 * ALIKE * np.abs(found).max(initial=0.0))
-        return np.asarray(atom & (error > least))
+        return np.asarray(self._atom(level)[:, None] & (spread > least))
 
     def _slope(self, level: int, found: Floats) -> Floats:
         """Return how fast E[dx | x] rises with x at a quantile, from a line about it."""

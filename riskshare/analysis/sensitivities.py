@@ -290,14 +290,8 @@ class _Run:
                 yield name, None, getattr(sums, name)()
                 continue
             for i, (level, tail) in enumerate(zip(self.levels, self.tails, strict=True)):
-                if name == "quantile":
-                    place = self._place(level)
-                    found = sums.quantile(place, float(level))
-                else:
-                    place = self._place(tail)
-                    found = sums.tail_value_at_risk(place, float(tail))
-                without = sums.falls_apart(place)
-                yield name, i, Estimate(*(np.where(without, np.nan, part) for part in found))
+                of = level if name == "quantile" else tail
+                yield name, i, getattr(sums, name)(self._place(of), float(of))
 
     def _differences(
         self, pair: Pair, wanted: tuple[str, ...]

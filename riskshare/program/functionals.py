@@ -7,7 +7,8 @@ The derivative of a statistic s of positions x(theta) is a weighted sum over sam
     mean                    w = 1 / n
     standard deviation      w = (x - m) / (n s)
     quantile q              w = K(x - q) / sum K(x - q), that is E[dx | x = q]; at an atom 1(x = q)
-    its slope along q       w = u phi(u), for where q itself is not known
+    its slope along q       w = u phi(u), for where q itself is not known; at an atom signs, +1 or
+                            -1 at random: what sum they give tells whether all of it moves alike
     tail below q            w = 1(x < q), summed apart from those at q
     chance below t          w = -K(x - t) / n, and +K for what moves t
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from riskshare.contract.primitives import kernel
@@ -97,12 +99,13 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             width = jnp.asarray(functionals.width)[:, place, None]
             quantile = jnp.asarray(functionals.quantile)[:, place]
             reach = reach_of(size[:, 0], quantile)[:, None]
+            at = (jnp.abs(away) <= reach).astype(away.dtype)
+            atom = jnp.asarray(functionals.atom)[:, place, None]
             if name in ("near", "near_wide"):
-                at = (jnp.abs(away) <= reach).astype(away.dtype)
-                atom = jnp.asarray(functionals.atom)[:, place, None]
                 row = jnp.where(atom, at, kernel(away, width * _wider(name)))
             elif name == "tilt":
-                row = away / width * jnp.exp(-((away / width) ** 2) / 2)
+                tilt = away / width * jnp.exp(-((away / width) ** 2) / 2)
+                row = jnp.where(atom, at * _signs(at), tilt)
             else:
                 row = (away < -reach).astype(away.dtype)
         rows.append(row)
@@ -121,6 +124,12 @@ def _wider(name: str) -> float:
 
 ROUNDING = 2.5e-7
 """The same as a share of the quantile: sums over years in another order round otherwise."""
+
+
+def _signs(like: Array) -> Array:
+    """Return a sign for each sample, at random but always the same."""
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], like.shape[-1])
+    return jnp.asarray(signs, like.dtype)
 
 
 def reach_of(spread: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import unwrap
 from typing import Any
 
@@ -44,11 +44,11 @@ WIDTH = 16
 TURNS = 2
 """Chunks for each thread, at least, where there are blocks enough."""
 
-ENTRIES = 40
+ENTRIES = 30
 """Entries of leaves to pull back to that cost as much as a number does in forward mode: each is a
 sum over samples, where forward mode stores next to nothing."""
 
-DRAWN = 2
+DRAWN = 6
 """What a number costs that reaches what is drawn, where one of a term costs 1."""
 
 _WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
@@ -271,17 +271,7 @@ class _Kernel:
             function = positions if stage else self._drawn
             start = self.of.pick(self.leaves, held)
 
-            def push(
-                tangent: list[Array],
-                function: Any = function,
-                held: tuple[int, ...] = held,
-                start: list[Array] = start,
-            ) -> tuple[Array, Array]:
-                found: tuple[Array, Array] = jax.jvp(
-                    lambda own: function(held, own), (start,), (tangent,)
-                )[1]
-                return found
-
+            _, push = jax.linearize(partial(function, held), start)
             tangent, drift = jax.lax.map(push, moving)
             parts.append(_summed(weights, tangent) + limits[:, :, None] * drift.T)
         found = summed(self.functionals, values, limit, weights)

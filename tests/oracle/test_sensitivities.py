@@ -142,6 +142,24 @@ def test_a_value_that_many_have_and_leave_at_different_speeds_has_no_derivative(
     np.testing.assert_allclose(by_amount.position_tail_value_at_risk_derivative, -1.0, rtol=1e-6)
 
 
+def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles():
+    """Price and unit cost alike, it is 0 whatever the activity; of another price it spreads.
+
+    That all samples' mean derivative hardly varies between the replicates of a Sobol' run says
+    nothing of how they differ from each other.
+    """
+    whole = rs.CostBehaviour(variable=1.0, fixed=0.0)
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
+    of = case(
+        [line(loadings={"demand": 1.0}, cost=whole)], [rs.ActivityPayment()], drivers=[demand]
+    )
+    found = rs.sensitivities(of, paths=["lines.spells.price"], partners=[PROVIDER], levels=[0.05])
+    own = found.isel(year=0, partner=0, path=0)
+    assert float(own.position_mean_derivative) == pytest.approx(of.lines[0].baseline, rel=1e-3)
+    assert np.isnan(own.position_quantile_derivative).all()
+    assert np.isnan(own.position_tail_value_at_risk_derivative).all()
+
+
 @pytest.mark.parametrize("levels", [[0.05], [0.05, 0.95]])
 def test_either_way_through_the_kernel_gives_the_same(levels):
     """Forward and reverse mode: many statistics of one number, and one of many."""
