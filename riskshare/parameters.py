@@ -83,6 +83,8 @@ class Parameter:
         What a share or rate is a share of.
     derived
         Worked out while binding; never written by a person.
+    kinked
+        Whether results have a kink where it stands at a bound, so that they have no derivative.
     """
 
     unit: str
@@ -95,6 +97,7 @@ class Parameter:
     by_year: bool = True
     base: str = ""
     derived: bool = False
+    kinked: bool = False
 
     @property
     def all_axes(self) -> tuple[str, ...]:

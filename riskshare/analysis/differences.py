@@ -1,6 +1,10 @@
-"""Derivatives by central differences: two runs with the same random numbers at moved numbers."""
+"""Derivatives by differences: two runs with the same random numbers at moved numbers.
+
+They are central, but for a number at the end of what it may be, which moves to the inside.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -119,6 +123,9 @@ class Differences:
     ) -> None:
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
         self.sampling = sampling
+        self.bounds = {
+            path: (one.lower, one.upper) for path, _, one in program.case.declared_numbers()
+        }
         labels = sampling.replicate()
         self.replicates = Replicates() if labels is None else Replicates.labelled(labels)
 
@@ -146,9 +153,13 @@ class Differences:
         (low, first), (high, second) = ends
         if low == high:
             return None
+        down, up = (
+            self._unmoved if end is self.program.bound else self._positions(end)
+            for end in (first, second)
+        )
         return Pair(
-            self._positions(first),
-            self._positions(second),
+            down,
+            up,
             high - low,
             self.replicates,
             (self._targets(first), self._targets(second)),
@@ -159,6 +170,9 @@ class Differences:
 
         A number that brings something in that was not there has no other side to differ from.
         """
+        lower, upper = self.bounds[path]
+        if (lower is not None and value < lower) or (upper is not None and value > upper):
+            return None
         if path in self.program.parameters:
             # a program takes what a case would refuse, such as one share of several alone
             return self.program.at({path: value})
@@ -167,6 +181,10 @@ class Differences:
         except CaseError:
             return None
         return bound if bound.structure == self.program.bound.structure else None
+
+    @cached_property
+    def _unmoved(self) -> Floats:
+        return self._positions(self.program.bound)
 
     def _positions(self, bound: Bound) -> Floats:
         arrays = run_chunks(bound, self.sampling, ("position",), self.dtype, self.workers, None)

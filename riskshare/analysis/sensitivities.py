@@ -73,10 +73,10 @@ def sensitivities(
     - ``smoothed``: the same, where the number reaches a gate or a jump: what crosses it is counted
       by a kernel of a two hundredth of the term's base. Of means and standard deviations only;
     - ``differences``: central differences of two runs with the same random numbers, for whole
-      counts, steps of cost and tables of laws, and for the other statistics beyond a gate. The
-      step either way is 2 % of the number, or 0.002 where it is 0, and less where that moves a
-      mean by a tenth of its standard deviation. Quantiles are averaged over a fifth of the tail
-      to each side of the level;
+      counts, steps of cost and tables of laws, shares of cost released of 0 or 1 (to the inside),
+      and for the other statistics beyond a gate. The step either way is 2 % of the number, or
+      0.002 where it is 0, and less where that moves a mean by a tenth of its standard deviation.
+      Quantiles are averaged over a fifth of the tail to each side of the level;
     - ``none``: no derivative: the number may not move a little by itself. NaN.
 
     A number moves alone: a share of a pool by itself, say, without the others making room.
@@ -212,9 +212,11 @@ class _Run:
             still = np.concatenate([found["derivatives"] for _, found in run])
             apart = np.abs(first - still)
             crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
+        kinked = set(_at_kinks(self.program.case))
+        at_kink = np.array([path in kinked for path in inner]) & (first != 0).any((0, 1, 2))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
-                own = crossing == gated
+                own = (crossing == gated) & ~at_kink
                 if own.any() and (not gated or name in SMOOTHED):
                     part = Estimate(estimate.value[:, own], estimate.error[:, own])
                     found.put(name, level, places[own], part, method)
@@ -336,6 +338,13 @@ def _paths(case: Case, asked: str | Sequence[str]) -> list[str]:
             hint = f"; did you mean {', '.join(near)}?" if near else ""
             raise ArgumentError(f"paths: no number has the path {path!r}{hint}")
     return list(dict.fromkeys(asked))
+
+
+def _at_kinks(case: Case) -> Iterator[str]:
+    """Yield numbers that stand at a bound where results have a kink."""
+    for path, value, declared in case.declared_numbers():
+        if declared.kinked and value in (declared.lower, declared.upper):
+            yield path
 
 
 def _dataset(found: _Found, run: _Run, asked: int) -> xr.Dataset:

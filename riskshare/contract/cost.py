@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from riskshare.contract.primitives import at_least, at_most
 from riskshare.contract.vectors import summed
 
 Numbers = Any
@@ -212,7 +213,7 @@ def _exits(
     def released(semi_or_fixed: tuple[Numbers, Numbers], before: Numbers) -> Numbers:
         weight_planned, weight_rest = semi_or_fixed
         due = summed(weight_planned * planned) + summed(weight_rest * rest)
-        return xp.minimum(share, xp.maximum(before, due))
+        return at_most(at_least(due, before), share)
 
     fixed = released((numbers.planned_fixed, numbers.rest_fixed), state.released_fixed)
     semi = released((numbers.planned_semi, numbers.rest_semi), state.released_semi)
@@ -236,7 +237,7 @@ def _exits(
         rest_steps = _hold(xp, numbers, rest_steps, steps_free - steps_planned)
         due = summed(numbers.planned_semi[:, rows] * planned_steps)
         due = due + summed(numbers.rest_semi[:, rows] * rest_steps)
-        released_steps = xp.minimum(steps_free, xp.maximum(released_steps, due))
+        released_steps = at_most(at_least(due, released_steps), steps_free)
         semi_units = _put(semi_units, structure.steps_held, step.units_per_step * released_steps)
     after = CostState(planned, rest, planned_steps, rest_steps, semi, fixed, released_steps)
     return semi_units + _pick(numbers.fixed, held) * baseline * fixed, after

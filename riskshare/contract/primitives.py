@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -84,6 +85,36 @@ def limit(
 def positive(amount: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the amount where it is above zero, else zero."""
     return jnp.maximum(amount, 0)
+
+
+def at_most(value: Any, most: Any) -> Any:
+    """Return the value, no more than ``most``, of NumPy or JAX.
+
+    Where the two are the same but for rounding, the derivative is that of the value alone: of one
+    that stands at its limit, that for less of it.
+    """
+    if not isinstance(value, jax.Array):
+        return np.minimum(value, most)
+    return _at_most(value, most)
+
+
+def at_least(value: Any, least: Any) -> Any:
+    """Return the value, no less than ``least``; at it, the derivative is that of the value."""
+    if not isinstance(value, jax.Array):
+        return np.maximum(value, least)
+    return -_at_most(-value, -least)
+
+
+@jax.custom_jvp
+def _at_most(value: Array, most: Array) -> Array:
+    return jnp.minimum(value, most)
+
+
+@_at_most.defjvp
+def _at_most_derivative(at: tuple[Array, Array], moved: tuple[Array, Array]) -> tuple[Array, Array]:
+    value, most = at
+    rounding = 4 * float(np.finfo(value.dtype).eps) * jnp.abs(most)
+    return jnp.minimum(value, most), jnp.where(value - most <= rounding, *moved)
 
 
 def ratio(part: Float[Array, "..."], whole: Float[Array, "..."]) -> Float[Array, "..."]:
