@@ -1,5 +1,6 @@
 """Derivatives of statistics: closed forms of normal positions, gates, and differences of runs."""
 
+import jax
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -158,6 +159,25 @@ def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles():
     assert float(own.position_mean_derivative) == pytest.approx(of.lines[0].baseline, rel=1e-3)
     assert np.isnan(own.position_quantile_derivative).all()
     assert np.isnan(own.position_tail_value_at_risk_derivative).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_at_the_end_of_its_range_a_share_released_has_the_derivative_inside(share):
+    """What a reduction releases: fixed cost x share x E[max(-d, 0)], for a normal deviation d."""
+    leaves = rs.CostBehaviour(
+        variable=0.0, fixed=1.0, exit_basis="realised", released=rs.Released(fixed=(share,))
+    )
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
+    of = case([line(loadings={"demand": 1.0}, cost=leaves)], [rs.Block()], drivers=[demand])
+    wanted = of.lines[0].unit_cost * of.lines[0].baseline * SD / np.sqrt(2 * np.pi)
+    path = "lines.spells.cost.released.fixed[0]"
+    found = rs.sensitivities(of, paths=[path], statistics=["mean"], partners=[PROVIDER])
+    assert found.method.item() == "differences"
+    assert found.position_mean_derivative.item() == pytest.approx(wanted, rel=2e-3)
+    program = rs.compile(of, keep=["position"])
+    stream, row = program.stream(65_536, seed=1), program.partners.index(PROVIDER)
+    slope = jax.grad(lambda p: program.simulate(p, stream)["position"][0, row].mean())
+    assert float(slope({path: share})[path]) == pytest.approx(wanted, rel=2e-3)
 
 
 @pytest.mark.parametrize("levels", [[0.05], [0.05, 0.95]])
