@@ -84,7 +84,8 @@ class Parameter:
     derived
         Worked out while binding; never written by a person.
     kinked
-        Whether results have a kink where it stands at a bound, so that they have no derivative.
+        Whether results of several years have a kink where it stands at a bound, and so no
+        derivative there.
     """
 
     unit: str

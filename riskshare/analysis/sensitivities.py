@@ -341,7 +341,12 @@ def _paths(case: Case, asked: str | Sequence[str]) -> list[str]:
 
 
 def _at_kinks(case: Case) -> Iterator[str]:
-    """Yield numbers that stand at a bound where results have a kink."""
+    """Yield numbers that stand at a bound where results have a kink.
+
+    It comes from what was released a year before, so that a case of one year has none.
+    """
+    if len(case.years) == 1:
+        return
     for path, value, declared in case.declared_numbers():
         if declared.kinked and value in (declared.lower, declared.upper):
             yield path

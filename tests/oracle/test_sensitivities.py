@@ -161,23 +161,48 @@ def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles():
     assert np.isnan(own.position_tail_value_at_risk_derivative).all()
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_at_the_end_of_its_range_a_share_released_has_the_derivative_inside(share):
-    """What a reduction releases: fixed cost x share x E[max(-d, 0)], for a normal deviation d."""
+def releasing(share, count):
     leaves = rs.CostBehaviour(
         variable=0.0, fixed=1.0, exit_basis="realised", released=rs.Released(fixed=(share,))
     )
-    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
-    of = case([line(loadings={"demand": 1.0}, cost=leaves)], [rs.Block()], drivers=[demand])
+    years = {"process": "ar1", "persistence": 0.0}
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD, **years)
+    of = line(loadings={"demand": 1.0}, cost=leaves)
+    return case([of], [rs.Block()], drivers=[demand], count=count)
+
+
+RELEASED = "lines.spells.cost.released.fixed[0]"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_at_the_end_of_its_range_a_share_released_has_the_derivative_inside(share):
+    """What a reduction releases: fixed cost x share x E[max(-d, 0)], for a normal deviation d."""
+    of = releasing(share, 1)
     wanted = of.lines[0].unit_cost * of.lines[0].baseline * SD / np.sqrt(2 * np.pi)
-    path = "lines.spells.cost.released.fixed[0]"
-    found = rs.sensitivities(of, paths=[path], statistics=["mean"], partners=[PROVIDER])
-    assert found.method.item() == "differences"
+    found = rs.sensitivities(of, paths=[RELEASED], statistics=["mean"], partners=[PROVIDER])
     assert found.position_mean_derivative.item() == pytest.approx(wanted, rel=2e-3)
     program = rs.compile(of, keep=["position"])
     stream, row = program.stream(65_536, seed=1), program.partners.index(PROVIDER)
     slope = jax.grad(lambda p: program.simulate(p, stream)["position"][0, row].mean())
-    assert float(slope({path: share})[path]) == pytest.approx(wanted, rel=2e-3)
+    assert float(slope({RELEASED: share})[RELEASED]) == pytest.approx(wanted, rel=2e-3)
+
+
+def test_what_was_released_a_year_before_is_a_kink_that_is_differenced():
+    """Nothing released so far, a little more of it releases the greater of both years' part.
+
+    A share e of reductions C: e C_1, then min(C_2, max(e C_1, e C_2)).
+    """
+    of = releasing(0.0, 2)
+    found = rs.sensitivities(
+        of, paths=[RELEASED], statistics=["mean"], partners=[PROVIDER], years=["2019/20"]
+    )
+    drawn = rs.draw(of, samples=65_536).activity.sel(line="spells").values
+    first, second = np.maximum(1 - drawn / of.lines[0].baseline, 0)
+    wanted = 2e7 * (np.maximum(first, second) * (second > 0)).mean()
+    assert found.method.item() == "differences"
+    # the step is 0.002: a reduction of the second year below that part of the first is all gone
+    assert found.position_mean_derivative.item() == pytest.approx(wanted, rel=5e-3)
+    assert found.position_mean_derivative.item() != pytest.approx(2e7 * second.mean(), rel=5e-2)
 
 
 @pytest.mark.parametrize("levels", [[0.05], [0.05, 0.95]])
