@@ -146,7 +146,8 @@ class Sums:
     def _spread(self) -> Floats:
         squares = self.by["squares"].sum(0) / self._all - self._centre**2
         floor = np.asarray(self.functionals.spread, np.float64) * 1e-3
-        return np.where(squares > floor**2, np.sqrt(np.maximum(squares, 0)), np.nan)
+        varies = (squares > floor**2) & (np.asarray(self.functionals.grain) == 0)
+        return np.where(varies, np.sqrt(np.maximum(squares, 0)), np.nan)
 
     def _place(self, name: str, level: int) -> int:
         return self.functionals.kinds.index((name, level))

@@ -124,7 +124,9 @@ class Differences:
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
         self.sampling = sampling
         self.bounds = {
-            path: (one.lower, one.upper) for path, _, one in program.case.declared_numbers()
+            # of several that sum to one, none may move alone, to whichever side
+            path: (None, None) if one.sums_to_one else (one.lower, one.upper)
+            for path, _, one in program.case.declared_numbers()
         }
         labels = sampling.replicate()
         self.replicates = Replicates() if labels is None else Replicates.labelled(labels)

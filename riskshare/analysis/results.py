@@ -27,10 +27,17 @@ class Results:
     """(series)"""
     deficits: Floats
     """(series): 1 where a deficit means something; not of pools, nor of who is outside."""
+    flows: Floats
+    """(series): planned money of the lines that its partners pay for or deliver."""
 
     @classmethod
     def of(
-        cls, case: Case, targets: Floats, partners: Sequence[str] | None, years: Sequence[str]
+        cls,
+        case: Case,
+        targets: Floats,
+        partners: Sequence[str] | None,
+        years: Sequence[str],
+        planned: Floats | None = None,
     ) -> "Results":
         """Return the series for names of partners or groups, and labels of years or ``all``.
 
@@ -38,6 +45,8 @@ class Results:
         ----------
         targets
             (year, partner of the case).
+        planned
+            (year, line): planned money; none unless given.
 
         Raises
         ------
@@ -54,7 +63,19 @@ class Results:
         weights = np.stack([np.outer(spans[y], members[p]).ravel() for y in when for p in names])
         without = {p.name for p in case.partners if p.kind in WITHOUT_DEFICIT}
         deficits = np.array([name not in without for _ in when for name in names], float)
-        return cls(when, names, weights, weights @ targets.ravel(), deficits)
+        flows = np.zeros(targets.shape)
+        if planned is not None:
+            for money, line in zip(np.abs(planned).T, case.lines, strict=True):
+                for partner in (line.payer, line.deliverer):
+                    flows[:, labels["partner"].index(partner)] += money
+        return cls(
+            when,
+            names,
+            weights,
+            weights @ targets.ravel(),
+            deficits,
+            np.abs(weights) @ flows.ravel(),
+        )
 
     def sums(self, position: Floats) -> Floats:
         """Return the samples of each series from positions on (year, partner, sample)."""
@@ -87,6 +108,10 @@ where E[dx | x] bends or jumps, as it does where a band of the contract ends.
 ATOM_SHARE = 1e-3
 """Share of samples at a value from which it is an atom."""
 
+GRAIN = 2.0**-22
+"""Share of the money that flows up to which a standard deviation is rounding: four times that of
+float32. A position whose parts cancel, such as a price against an equal cost, has no other."""
+
 _FEW = 32
 """Samples beyond a target so that there is something to be seen of the distribution there."""
 
@@ -100,7 +125,9 @@ def looked_at(
     scale = np.maximum(spread, 1e-6 * np.abs(values).max(1) + 1e-9)
     ordered = np.sort(values, axis=1)
     quantile = np.quantile(ordered, levels, axis=1, method="inverted_cdf").T
-    reach = reach_of(scale[:, None], quantile)
+    # in ten of its roundings lie all samples of a position that has nothing else
+    grain = np.where(spread <= GRAIN * results.flows, 10 * GRAIN * results.flows, 0.0)
+    reach = reach_of(scale[:, None], quantile, grain[:, None])
     at = [_between(*row) for row in zip(ordered, quantile - reach, quantile + reach, strict=True)]
     width = np.array([[_width(row, level) for level in levels] for row in ordered])
     below = (values < results.targets[:, None]).mean(1)
@@ -112,6 +139,7 @@ def looked_at(
         quantile,
         np.maximum(width.reshape(quantile.shape), 1e-2 * scale[:, None]),
         np.reshape(at, quantile.shape) > ATOM_SHARE,
+        grain,
         np.maximum(about, 1e-2 * scale),
         kinds,
     )

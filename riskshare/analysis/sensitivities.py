@@ -131,7 +131,8 @@ def sensitivities(
     refuse_persons(program.bound)
     numbers = _paths(case, paths)
     targets = np.asarray(program.bound.numbers.yearly.target)[:, :, 0]
-    results = Results.of(case, targets, partners, years)
+    view = program.bound.plan.view
+    results = Results.of(case, targets, partners, years, view.plan * view.price)
     levels_asked = levels_of(levels)
     sampling = whole_blocks(sampling_of(samples, seed, sampler, replicates))
     run = _Run(program, results, wanted, levels_asked, sampling, threads(workers))

@@ -250,7 +250,9 @@ class _Looked:
     ) -> tuple[Results, Floats]:
         """Return the series of positions, (series, sample)."""
         targets = np.asarray(bound.numbers.yearly.target, np.float64)[:, :, 0]
-        results = Results.of(case, targets, self.partners, self.years)
+        view = bound.plan.view
+        planned = view.plan * view.price
+        results = Results.of(case, targets, self.partners, self.years, planned)
         arrays = run_chunks(bound, sampling, ("position",), dtype, workers, None)
         return results, results.sums(arrays["position"])
 

@@ -67,7 +67,7 @@ class Streaming:
         self._laid = threading.Event()
         self._counts_itself = not kernel.devices.shared_memory
         if self._counts_itself:
-            chunk = next(first.chunks(kernel.devices.width))
+            chunk = next(first.chunks(kernel.devices.counted_width))
             count = len(layout.weights)
             nowhere = Cells(
                 np.zeros((count, 1)), np.ones((count, 1)), np.zeros((count, len(levels), 2)), CELLS
@@ -95,7 +95,7 @@ class Streaming:
             own = None if weight is None else weight[:blocks]
             return outputs, self.count(outputs.pop("series")[:blocks], own, parts)
 
-        chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.width)
+        chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.counted_width)
         for chunk, (outputs, counts) in self.kernel.map(work, chunks):
             assert self.grid is not None
             if self.tallies is None:

@@ -62,6 +62,8 @@ class Functionals:
     """(series, level): h of the kernel about a quantile."""
     atom: Any
     """(series, level): whether many samples are at the quantile, and nearness is to be at it."""
+    grain: Any
+    """(series): how far apart rounding sets samples that are one value but for it; 0 of others."""
     limit_width: Any
     """(series): h of the kernel about the limit of a deficit."""
     kinds: tuple[Kind, ...] = field(metadata={"static": True})
@@ -98,7 +100,8 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             away = values - jnp.asarray(functionals.quantile)[:, place, None]
             width = jnp.asarray(functionals.width)[:, place, None]
             quantile = jnp.asarray(functionals.quantile)[:, place]
-            reach = reach_of(size[:, 0], quantile)[:, None]
+            grain = jnp.asarray(functionals.grain)
+            reach = reach_of(size[:, 0], quantile, grain)[:, None]
             at = (jnp.abs(away) <= reach).astype(away.dtype)
             atom = jnp.asarray(functionals.atom)[:, place, None]
             if name in ("near", "near_wide"):
@@ -132,9 +135,9 @@ def _signs(like: Array) -> Array:
     return jnp.asarray(signs, like.dtype)
 
 
-def reach_of(spread: Any, value: Any) -> Any:
+def reach_of(spread: Any, value: Any, grain: Any) -> Any:
     """Return how near to a value samples lie that are taken to be at it."""
-    return ATOM * spread + ROUNDING * abs(value)
+    return ATOM * spread + ROUNDING * abs(value) + grain
 
 
 def summed(
@@ -142,7 +145,7 @@ def summed(
 ) -> dict[str, Array]:
     """Return sums over the samples of a block that derivatives and their errors need."""
     gap = values - jnp.asarray(functionals.mean)[:, None]
-    near = reach_of(jnp.asarray(functionals.spread), limit)
+    near = reach_of(jnp.asarray(functionals.spread), limit, jnp.asarray(functionals.grain))
     met = jnp.abs(values - limit[:, None]) <= near[:, None]
     away = values[:, None, :] - jnp.asarray(functionals.quantile)[:, :, None]
     squares = (away / jnp.asarray(functionals.width)[:, :, None]) ** 2

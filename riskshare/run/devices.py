@@ -1,6 +1,6 @@
 """Devices: where the kernel runs, and how much of it at a time.
 
-On a CPU threads work on chunks of 16 blocks, one block after another, whose arrays stay in the
+On a CPU threads work on chunks of 8 blocks, one block after another, whose arrays stay in the
 cache. An accelerator is wider than a block: its chunks hold 256, of which it computes many at once.
 """
 
@@ -12,8 +12,11 @@ import jax
 
 from riskshare.errors import ArgumentError
 
-CPU_WIDTH = 16
-"""Blocks of a chunk on a CPU: 65,536 samples."""
+CPU_WIDTH = 8
+"""Blocks of a chunk on a CPU: a run of 65,536 samples keeps two threads busy."""
+
+COUNTED = 16
+"""Blocks of a chunk whose samples the host counts, which takes a while for each chunk."""
 
 WIDE = 256
 """Blocks of a chunk on an accelerator: 1,048,576 samples."""
@@ -39,6 +42,11 @@ class Devices:
     def width(self) -> int:
         """Blocks of a chunk."""
         return CPU_WIDTH if self.shared_memory else WIDE
+
+    @property
+    def counted_width(self) -> int:
+        """Blocks of a chunk whose samples are counted."""
+        return COUNTED if self.shared_memory else WIDE
 
     @property
     def together(self) -> int | None:

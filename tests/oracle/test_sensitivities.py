@@ -143,19 +143,28 @@ def test_a_value_that_many_have_and_leave_at_different_speeds_has_no_derivative(
     np.testing.assert_allclose(by_amount.position_tail_value_at_risk_derivative, -1.0, rtol=1e-6)
 
 
-def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles():
+@pytest.mark.parametrize("terms", [1, 2])
+def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles(terms):
     """Price and unit cost alike, it is 0 whatever the activity; of another price it spreads.
+
+    Paid in two parts it is 0 but for rounding.
 
     That all samples' mean derivative hardly varies between the replicates of a Sobol' run says
     nothing of how they differ from each other.
     """
     whole = rs.CostBehaviour(variable=1.0, fixed=0.0)
     demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
+    paid = [rs.ActivityPayment(name=f"part-{i}", share=part) for i, part in enumerate((0.3, 0.7))]
     of = case(
-        [line(loadings={"demand": 1.0}, cost=whole)], [rs.ActivityPayment()], drivers=[demand]
+        [line(loadings={"demand": 1.0}, cost=whole)],
+        [rs.ActivityPayment()] if terms == 1 else paid,
+        drivers=[demand],
     )
     found = rs.sensitivities(of, paths=["lines.spells.price"], partners=[PROVIDER], levels=[0.05])
     own = found.isel(year=0, partner=0, path=0)
+    held = rs.simulate(of, samples=4096).position.sel(partner=PROVIDER)
+    assert (held.std() > 0) == (terms > 1)
+    assert np.isnan(own.position_standard_deviation_derivative)
     assert float(own.position_mean_derivative) == pytest.approx(of.lines[0].baseline, rel=1e-3)
     assert np.isnan(own.position_quantile_derivative).all()
     assert np.isnan(own.position_tail_value_at_risk_derivative).all()

@@ -14,6 +14,7 @@ package's own differences. For each number, partner and statistic the two may be
   the differences are in float64.
 
 A number at the end of what it may be has a difference to one side: its derivative is that inside.
+Not so of shares that sum to one, of which none may move alone to either side.
 
 Numbers that are differenced by the package are compared with runs of another seed and other steps.
 """
@@ -49,7 +50,10 @@ class Runs:
         self.case, self.program = case, program_of(case)
         declared = {path: one for path, _, one in case.declared_numbers()}
         self.units = {path: one.unit for path, one in declared.items()}
-        self.ends = {path: (one.lower, one.upper) for path, one in declared.items()}
+        self.ends = {
+            path: (None, None) if one.sums_to_one else (one.lower, one.upper)
+            for path, one in declared.items()
+        }
         self.sampling = Sampling("sobol", seed, replicates, each)
         targets = np.asarray(self.program.bound.numbers.yearly.target)[:, :, 0]
         self.results = Results.of(case, targets, None, ("all",))
