@@ -3,13 +3,15 @@
 The differences are taken here, from positions of two runs at numbers moved by hand, without the
 package's own differences. For each number, partner and statistic the two may be apart by
 
-    t x sqrt(e_g^2 + e_d^2) + |d(2h) - d(h)| + rounding
+    t x sqrt(e_g^2 + e_d^2) + |d(2h) - d(h)| + |d_right - d_left| / 2 + rounding
 
 - e_g is the stated error of the derivative; e_d that of the difference, between the independent
   replicates of the run, from influence values of the statistic at both ends;
 - t is Student's on as many degrees of freedom as replicates less one, so that one case in a hundred
   would fail by chance: family-wise, after Bonferroni, over all comparisons of the case;
 - d(2h) - d(h) is how far the difference itself depends on its step: kinks and curvature;
+- d_left and d_right are the differences to either side: at a kink, such as a growth of 0 or a share
+  of 1, what is found lies between them;
 - rounding is that of derivatives in float32: 3e-5 of the number's largest derivative. Positions of
   the differences are in float64.
 
@@ -121,8 +123,11 @@ def _quantile(ordered, level):
     return ordered[:, place, None]
 
 
-def difference(runs, path, low, high):
-    """Differences by statistic: value and error, (series); None where neither end is allowed."""
+def difference(runs, path, low, high, base=None):
+    """Differences by statistic: value and error, (series); None where neither end is allowed.
+
+    With the base, half of the gap between the differences to either side besides.
+    """
     ends = runs.at(path, low), runs.at(path, high)
     if any(end is None for end in ends):
         return None
@@ -135,7 +140,12 @@ def difference(runs, path, low, high):
         error = gaps.std(1, ddof=1) / np.sqrt(replicates)
         # a count moves by one sample at least, and a quantile by what lies between two
         grain = {"probability_of_deficit": 1.0, "quantile": slope_at(ends[0][0])}.get(name, 0.0)
-        found[name] = value, (error + 2 * grain / ends[0][0].shape[1]) / abs(high - low)
+        error = (error + 2 * grain / ends[0][0].shape[1]) / abs(high - low)
+        found[name] = value, error
+        if base is not None:
+            middle = influences(*base)[name][0]
+            bent = up[name][0] + down[name][0] - 2 * middle
+            found[name] = value, error, np.abs(bent[:, 0]) / abs(high - low)
     return found
 
 
@@ -179,10 +189,10 @@ def apart(case, paths, *, replicates, each):
             step = step_of(runs[seed], path, value, base[seed])
             if step is None:
                 continue
-            near, far = (
-                difference(runs[seed], path, *runs[seed].sides(path, value, each))
-                for each in (step, 2 * step)
-            )
+            sides = runs[seed].sides(path, value, step)
+            both = value not in sides
+            near = difference(runs[seed], path, *sides, base[seed] if both else None)
+            far = difference(runs[seed], path, *runs[seed].sides(path, value, 2 * step))
             if near is None or far is None:
                 continue
             # what the kernel's float32 leaves of money that is passed on from partner to partner
@@ -195,8 +205,8 @@ def apart(case, paths, *, replicates, each):
                 error = found.sel(path=path)[f"position_{name}_derivative_error"]
                 if "level" in got.dims:
                     got, error = got.isel(level=0), error.isel(level=0)
-                d, e = near[name]
-                bias = np.abs(far[name][0] - d)
+                d, e, *kink = near[name]
+                bias = np.abs(far[name][0] - d) + sum(kink)
                 unit = 0.0 if name == "probability_of_deficit" else rounding
                 for i, partner in enumerate(runs[seed].results.partners):
                     rows.append(
