@@ -64,7 +64,7 @@ def bands(
     """
     total = jnp.zeros_like(size)
     for j, (edge, rate) in enumerate(zip(edges, rates, strict=True)):
-        part = jnp.maximum(size - edge, 0)
+        part = above(size, edge)
         if j + 1 < len(edges):
             part = jnp.minimum(part, edges[j + 1] - edge)
         start = None if starts is None else starts[j]
@@ -85,6 +85,26 @@ def limit(
 def positive(amount: Float[Array, "..."]) -> Float[Array, "..."]:
     """Return the amount where it is above zero, else zero."""
     return jnp.maximum(amount, 0)
+
+
+@jax.custom_jvp
+def above(size: Array, edge: Array) -> Array:
+    """Return by how much a size that is not negative goes beyond an edge, else 0.
+
+    Where both are 0 the derivative is that for more of either, as there is no less: 1 by the size,
+    0 by the edge. At another edge it is half of that beyond.
+    """
+    return jnp.maximum(size - edge, 0)
+
+
+@above.defjvp
+def _above_derivative(at: tuple[Array, Array], moved: tuple[Array, Array]) -> tuple[Array, Array]:
+    size, edge = at
+    beyond = size - edge
+    start = (beyond == 0) & (edge <= 0)
+    share = 0.5 * ((beyond > 0).astype(beyond.dtype) + (beyond >= 0).astype(beyond.dtype))
+    by_size, by_edge = jnp.where(start, 1, share), jnp.where(start, 0, share)
+    return jnp.maximum(beyond, 0), by_size * moved[0] - by_edge * moved[1]
 
 
 def at_most(value: Any, most: Any) -> Any:

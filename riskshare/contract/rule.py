@@ -20,7 +20,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from riskshare.contract.primitives import GATE_WIDTH, Note, bands, gate, labelled, ratio, reached
+from riskshare.contract.primitives import (
+    GATE_WIDTH,
+    Note,
+    above,
+    bands,
+    gate,
+    labelled,
+    ratio,
+    reached,
+)
 from riskshare.contract.term import Partner, traced
 from riskshare.parameters import Choice, Declared, Given, Parameter, Reference
 
@@ -210,7 +219,7 @@ class Rule:
             note("gate", quantity=ratio(size, budget), beyond=threshold, rate=part)
             if self.gate.reading == "excess-only":
                 note("beyond gate", quantity=size, beyond=threshold * budget)
-                size = jnp.maximum(size - threshold * budget, 0)
+                size = above(size, threshold * budget)
         size = self._capped(outcome, size, budget, "before-share", note)
         if self.corridors:
             edges = [corridor.beyond[outcome] * budget for corridor in self.corridors]

@@ -361,3 +361,22 @@ def test_a_case_may_be_asked_at_other_numbers():
     found = rs.sensitivities(moved, paths=PATHS[2:], partners=[PROVIDER], levels=[0.05])
     got = float(found.position_standard_deviation_derivative.squeeze())
     assert got == pytest.approx(0.3 * BASE, rel=1e-3)
+
+
+def test_a_band_that_begins_at_once_has_the_derivative_of_a_later_start():
+    """Plan x sign(d) (abs(d) - e) has the variance plan^2 E[(abs(d) - e)^2].
+
+    So the standard deviation falls with e at 0 by plan x E[abs(d)] / sd = plan x sqrt(2 / pi).
+    """
+    terms = [rs.Block(), rs.MarginalRate(bands=[rs.Band(beyond=0.0, rate=1.0)])]
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
+    fixed = rs.CostBehaviour(variable=0.0, fixed=1.0, exit_basis="planned")
+    of = case([line(loadings={"demand": 1.0}, cost=fixed)], terms, drivers=[demand])
+    path = next(p for p in of.numbers() if p.endswith("beyond"))
+    found = rs.sensitivities(
+        of, paths=[path], statistics=["mean", "standard_deviation"], partners=[PROVIDER]
+    )
+    plan = of.lines[0].price * of.lines[0].baseline
+    assert found.position_mean_derivative.item() == pytest.approx(0, abs=1e-3 * plan)
+    by_edge = found.position_standard_deviation_derivative.item()
+    assert by_edge == pytest.approx(-plan * np.sqrt(2 / np.pi), rel=1e-3)
