@@ -337,7 +337,9 @@ def _paths(case: Case, asked: str | Sequence[str]) -> list[str]:
         if path not in numbers:
             near = difflib.get_close_matches(path, numbers, n=3)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ArgumentError(f"paths: no number has the path {path!r}{hint}")
+            raise ArgumentError(
+                f"paths: no number has the path {path!r}{hint or '; or: contracts, all'}"
+            )
     return list(dict.fromkeys(asked))
 
 

@@ -103,7 +103,7 @@ def simulate(
         Samples to compute at a time: the result is then lazy, made of dask arrays (extra
         ``riskshare[dask]``) that hold the same numbers, and no sample is computed before it is
         used. Rounded up to whole blocks of 4,096, and the result says to how many
-        (``chunk_samples``); multiples of 65,536 are fastest. dask's scheduler has the threads.
+        (``chunk_samples``); multiples of 32,768 are fastest. dask's scheduler has the threads.
 
     Returns
     -------

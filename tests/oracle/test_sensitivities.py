@@ -356,6 +356,11 @@ def test_what_is_not_there_is_refused(arguments, said):
         rs.sensitivities(normal(), **arguments)
 
 
+def test_words_for_all_paths_are_named_where_nothing_is_near():
+    with pytest.raises(rs.ArgumentError, match="no number has the path 'everything'; or: contra"):
+        rs.sensitivities(normal(), paths=["everything"])
+
+
 def test_a_case_may_be_asked_at_other_numbers():
     moved = normal().with_numbers({"c.marginal-rate.rate": 0.3})
     found = rs.sensitivities(moved, paths=PATHS[2:], partners=[PROVIDER], levels=[0.05])
