@@ -36,6 +36,7 @@ def accelerator(monkeypatch):
     """This machine's CPU, taken for a device with a memory of its own and wider than a block."""
     monkeypatch.setattr(Devices, "shared_memory", False)
     monkeypatch.setattr(Devices, "width", 16)
+    monkeypatch.setattr(Devices, "counted_width", 16)
     monkeypatch.setattr(Devices, "together", 4)
 
 

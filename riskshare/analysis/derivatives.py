@@ -87,14 +87,22 @@ class Sums:
         """Return whether a quantile is an atom whose samples do not all move alike: (series, path).
 
         It then spreads, another way for more of the number than for less: there is no derivative.
-        Signed at random, what is not alike adds up to its spread times the root of their number;
-        the mean would not tell, for that of a Sobol' run hardly varies.
+        An atom beside other values holds a few of these, so it is judged by how surely its mean is
+        known. That says nothing where all samples are at it, for the mean of a Sobol' run hardly
+        varies: signed at random, what is not alike adds up to its spread times the root of their
+        number.
         """
-        whole = np.maximum(self._weights("near", level).sum(0)[:, None], 1)
+        at, products = self._weights("near", level)[:, :, None], self._derivatives("near", level)
+        whole = np.maximum(at.sum(0), 1)
         signs = self._weights("tilt", level).sum(0)[:, None]
         spread = np.abs(self._derivatives("tilt", level).sum(0) - found * signs) / np.sqrt(whole)
-        least = np.maximum(ALIKE * np.abs(found), 1e-2 * ALIKE * np.abs(found).max(initial=0.0))
-        return np.asarray(self._atom(level)[:, None] & (spread > least))
+        error = self._estimate(found, (products - found * at) * self._all / whole).error
+        # in another partner's position the same number may move as little as this one's rounding
+        most = np.abs(found).max(axis=0, keepdims=True, initial=0.0)
+        apart = np.where(whole >= self._all, spread, error) > ALIKE * np.maximum(
+            np.abs(found), 1e-2 * most
+        )
+        return np.asarray(self._atom(level)[:, None] & apart)
 
     def _slope(self, level: int, found: Floats) -> Floats:
         """Return how fast E[dx | x] rises with x at a quantile, from a line about it."""

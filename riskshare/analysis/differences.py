@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from riskshare.analysis.results import Results
 from riskshare.bind import Bound
@@ -48,6 +49,8 @@ class Pair:
     apart: float
     replicates: Replicates
     targets: tuple[Floats, Floats]
+    still: NDArray[np.bool_]
+    """(series): which are one value but for rounding, and have no spread, quantile or tail."""
 
     def mean(self) -> Estimate:
         """Return derivatives of means."""
@@ -63,7 +66,7 @@ class Pair:
                 return np.nan, gap
             return spread, gap * gap / (2 * spread)
 
-        return self._rows(of)
+        return self._varied(self._rows(of))
 
     def probability_of_deficit(self) -> Estimate:
         """Return derivatives of the chance of a position below target; known to one sample."""
@@ -88,7 +91,7 @@ class Pair:
             within = np.clip(x, ordered[first], ordered[last])
             return ordered[first : last + 1].mean(), within / (2 * half)
 
-        return self._rows(of)
+        return self._varied(self._rows(of))
 
     def tail_value_at_risk(self, tail: float) -> Estimate:
         """Return derivatives of the mean loss in the worst outcomes of that share."""
@@ -98,7 +101,10 @@ class Pair:
             short = np.minimum(x - quantile, 0) / tail
             return -(quantile + short.mean()), -short
 
-        return self._rows(of)
+        return self._varied(self._rows(of))
+
+    def _varied(self, found: Estimate) -> Estimate:
+        return Estimate(*(np.where(self.still, np.nan, part) for part in found))
 
     def _rows(self, statistic: Any) -> Estimate:
         # money that is passed on is rounded as well, and may be more than what stays
@@ -119,8 +125,15 @@ class Differences:
     """Runs a case with one number moved at a time."""
 
     def __init__(
-        self, program: Program, results: Results, sampling: Sampling, dtype: Any, workers: int
+        self,
+        program: Program,
+        results: Results,
+        sampling: Sampling,
+        dtype: Any,
+        workers: int,
+        still: NDArray[np.bool_],
     ) -> None:
+        self.still = still
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
         self.sampling = sampling
         self.bounds = {
@@ -165,6 +178,7 @@ class Differences:
             high - low,
             self.replicates,
             (self._targets(first), self._targets(second)),
+            self.still,
         )
 
     def _at(self, path: str, value: float) -> Bound | None:

@@ -28,7 +28,7 @@ class Results:
     deficits: Floats
     """(series): 1 where a deficit means something; not of pools, nor of who is outside."""
     flows: Floats
-    """(series): planned money of the lines that its partners pay for or deliver."""
+    """(series): money that its partners receive and pay: that planned on lines unless told."""
 
     @classmethod
     def of(

@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,16 @@ def sensitivities(
 ) -> xr.Dataset:
     """Return the derivative of each statistic of each position by numbers of the case.
 
-    Derivatives are taken through the contract, the cost and the draws themselves, by reverse mode,
-    with random numbers held, so that many numbers cost little more than one. ``method`` says by
-    path and statistic how each came about:
+    Derivatives are taken through the contract, the cost and the draws themselves, forward or in
+    reverse, with random numbers held, so that many numbers cost little more than one. ``method``
+    says by path and statistic how each came about:
 
     - ``pathwise``: the derivative of every sample's position, weighed as the statistic asks
       (`riskshare.program.functionals` has the formulas);
     - ``smoothed``: the same, where the number reaches a gate or a jump: what crosses it is counted
       by a kernel of a two hundredth of the term's base. Of means and standard deviations only;
     - ``differences``: central differences of two runs with the same random numbers, for whole
-      counts, steps of cost and tables of laws, shares of cost released of 0 or 1 (to the inside),
+      counts, steps of cost and tables of laws, shares of cost released of 0 or 1 in several years,
       and for the other statistics beyond a gate. The step either way is 2 % of the number, or
       0.002 where it is 0, and less where that moves a mean by a tenth of its standard deviation.
       Quantiles are averaged over a fifth of the tail to each side of the level;
@@ -131,8 +132,7 @@ def sensitivities(
     refuse_persons(program.bound)
     numbers = _paths(case, paths)
     targets = np.asarray(program.bound.numbers.yearly.target)[:, :, 0]
-    view = program.bound.plan.view
-    results = Results.of(case, targets, partners, years, view.plan * view.price)
+    results = Results.of(case, targets, partners, years)
     levels_asked = levels_of(levels)
     sampling = whole_blocks(sampling_of(samples, seed, sampler, replicates))
     run = _Run(program, results, wanted, levels_asked, sampling, threads(workers))
@@ -197,7 +197,7 @@ class _Run:
     def by_gradients(self, found: _Found, inner: tuple[str, ...]) -> None:
         """Put in what the kernel's derivative gives."""
         gradients = gradients_of(self.program.case, inner, self.dtype)
-        functionals = self._functionals()
+        functionals = self._functionals
         sums, first = self._sums(gradients, functionals)
         places = np.array([found.paths.index(path) for path in inner])
         crossing = np.zeros(len(inner), bool)
@@ -232,7 +232,12 @@ class _Run:
         if not missing:
             return
         differences = Differences(
-            self.program, self.results, self._at_most(MOST), self.dtype, self.workers
+            self.program,
+            self.results,
+            self._at_most(MOST),
+            self.dtype,
+            self.workers,
+            still=np.asarray(self._functionals.grain) > 0,
         )
         for place in missing:
             pair = differences.pair(found.paths[place])
@@ -242,12 +247,15 @@ class _Run:
             for name, level, estimate in self._differences(pair, lacking):
                 found.put(name, level, place, estimate, "differences")
 
+    @cached_property
     def _functionals(self) -> Functionals:
         pilot = self._at_most(PILOT)
-        bound = self.program.bound
-        arrays = run_chunks(bound, pilot, ("position",), self.dtype, self.workers, None)
-        values = self.results.sums(arrays["position"])
-        return looked_at(self.results, values, self.looked_at, self._kinds())
+        keep = ("received", "paid", "position")
+        arrays = run_chunks(self.program.bound, pilot, keep, self.dtype, self.workers, None)
+        rows = (arrays["received"] + arrays["paid"]).mean(-1, dtype=np.float64).ravel()
+        results = replace(self.results, flows=np.abs(self.results.weights) @ rows)
+        values = results.sums(arrays["position"])
+        return looked_at(results, values, self.looked_at, self._kinds())
 
     def _at_most(self, samples: int) -> Sampling:
         asked = min(samples, self.sampling.samples)

@@ -160,14 +160,44 @@ def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles(ter
         [rs.ActivityPayment()] if terms == 1 else paid,
         drivers=[demand],
     )
-    found = rs.sensitivities(of, paths=["lines.spells.price"], partners=[PROVIDER], levels=[0.05])
-    own = found.isel(year=0, partner=0, path=0)
+    paths = ["lines.spells.price", "drivers.demand.sd"]  # of other sizes by far
+    found = rs.sensitivities(of, paths=paths, levels=[0.05])
+    own = found.isel(year=0, path=0).sel(partner=PROVIDER)
     held = rs.simulate(of, samples=4096).position.sel(partner=PROVIDER)
     assert (held.std() > 0) == (terms > 1)
     assert np.isnan(own.position_standard_deviation_derivative)
     assert float(own.position_mean_derivative) == pytest.approx(of.lines[0].baseline, rel=1e-3)
     assert np.isnan(own.position_quantile_derivative).all()
     assert np.isnan(own.position_tail_value_at_risk_derivative).all()
+
+
+def test_a_cap_that_many_meet_keeps_its_derivative_in_long_runs():
+    """Some samples come within rounding of it from below, and do not move with it."""
+    terms = [rs.Block(), rs.MarginalRate(rate=0.5, cap=0.025)]
+    demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
+    fixed = rs.CostBehaviour(variable=0.0, fixed=1.0, exit_basis="planned")
+    of = case([line(loadings={"demand": 1.0}, cost=fixed)], terms, drivers=[demand])
+    found = rs.sensitivities(
+        of,
+        paths=["c.marginal-rate.cap"],
+        partners=[PROVIDER],
+        statistics=["quantile"],
+        levels=[0.95],
+        samples=2**20,
+    )
+    plan = of.lines[0].price * of.lines[0].baseline
+    assert found.position_quantile_derivative.item() == pytest.approx(plan, rel=1e-3)
+
+
+def test_a_pool_that_keeps_nothing_but_rounding_has_no_spread_to_move():
+    found = rs.sensitivities(
+        rs.load_case("national-risk-pool"),
+        paths=["pool.care.in_force", "pool.care.uplift"],
+        statistics=["standard_deviation", "quantile", "tail_value_at_risk"],
+        partners=["reserve"],
+    )
+    for name in ("standard_deviation", "quantile", "tail_value_at_risk"):
+        assert np.isnan(found[f"position_{name}_derivative"]).all()
 
 
 def releasing(share, count):
