@@ -15,9 +15,6 @@ package's own differences. For each number, partner and statistic the two may be
 - rounding is that of derivatives in float32: 3e-5 of the number's largest derivative. Positions of
   the differences are in float64.
 
-A number at the end of what it may be has a difference to one side: its derivative is that inside.
-Not so of shares that sum to one, of which none may move alone to either side.
-
 Numbers that are differenced by the package are compared with runs of another seed and other steps.
 """
 
@@ -50,12 +47,7 @@ class Runs:
 
     def __init__(self, case, seed, replicates, each):
         self.case, self.program = case, program_of(case)
-        declared = {path: one for path, _, one in case.declared_numbers()}
-        self.units = {path: one.unit for path, one in declared.items()}
-        self.ends = {
-            path: (None, None) if one.sums_to_one else (one.lower, one.upper)
-            for path, one in declared.items()
-        }
+        self.units = {path: declared.unit for path, _, declared in case.declared_numbers()}
         self.sampling = Sampling("sobol", seed, replicates, each)
         targets = np.asarray(self.program.bound.numbers.yearly.target)[:, :, 0]
         self.results = Results.of(case, targets, None, ("all",))
@@ -70,13 +62,6 @@ class Runs:
         except CaseError:
             return None
         return bound if bound.structure == self.program.bound.structure else None
-
-    def sides(self, path, value, step):
-        """Where a step leads either way, within what the number may be."""
-        lower, upper = self.ends[path]
-        low = value - step if lower is None else max(value - step, lower)
-        high = value + step if upper is None else min(value + step, upper)
-        return low, high
 
     def at(self, path, value):
         """Positions (series, replicate, sample) and targets; None where the number is refused."""
@@ -189,10 +174,8 @@ def apart(case, paths, *, replicates, each):
             step = step_of(runs[seed], path, value, base[seed])
             if step is None:
                 continue
-            sides = runs[seed].sides(path, value, step)
-            both = value not in sides
-            near = difference(runs[seed], path, *sides, base[seed] if both else None)
-            far = difference(runs[seed], path, *runs[seed].sides(path, value, 2 * step))
+            near = difference(runs[seed], path, value - step, value + step, base[seed])
+            far = difference(runs[seed], path, value - 2 * step, value + 2 * step)
             if near is None or far is None:
                 continue
             # what the kernel's float32 leaves of money that is passed on from partner to partner
