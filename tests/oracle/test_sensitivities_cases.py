@@ -3,13 +3,14 @@
 The differences are taken here, from positions of two runs at numbers moved by hand, without the
 package's own differences. For each number, partner and statistic the two may be apart by
 
-    t x sqrt(e_g^2 + e_d^2) + |d(2h) - d(h)| + |d_right - d_left| / 2 + rounding
+    t x sqrt(e_g^2 + e_d^2) + 2 |d(2h) - d(h)| + |d_right - d_left| / 2 + rounding
 
 - e_g is the stated error of the derivative; e_d that of the difference, between the independent
   replicates of the run, from influence values of the statistic at both ends;
 - t is Student's on as many degrees of freedom as replicates less one, so that one case in a hundred
   would fail by chance: family-wise, after Bonferroni, over all comparisons of the case;
-- d(2h) - d(h) is how far the difference itself depends on its step: kinks and curvature;
+- d(2h) - d(h) is how far the difference itself depends on its step, of which a slope to one side
+  alone depends twice as much: curvature;
 - d_left and d_right are the differences to either side: at a kink, such as a growth of 0 or a share
   of 1, what is found lies between them;
 - rounding is that of derivatives in float32: 3e-5 of the number's largest derivative. Positions of
@@ -189,7 +190,7 @@ def apart(case, paths, *, replicates, each):
                 if "level" in got.dims:
                     got, error = got.isel(level=0), error.isel(level=0)
                 d, e, *kink = near[name]
-                bias = np.abs(far[name][0] - d) + sum(kink)
+                bias = 2 * np.abs(far[name][0] - d) + sum(kink)
                 unit = 0.0 if name == "probability_of_deficit" else rounding
                 for i, partner in enumerate(runs[seed].results.partners):
                     rows.append(
