@@ -19,7 +19,8 @@ from riskshare.program.functionals import Functionals
 from riskshare.statistics import Estimate, Floats
 
 ALIKE = 1e-4
-"""Spread of derivatives in an atom, as a share of their mean, up to which all of it moves alike."""
+"""Spread of derivatives in an atom, or error of their mean where it is one value of several, as a
+share of the mean, up to which all of it moves alike."""
 
 
 @dataclass(frozen=True)

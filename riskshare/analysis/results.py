@@ -28,7 +28,8 @@ class Results:
     deficits: Floats
     """(series): 1 where a deficit means something; not of pools, nor of who is outside."""
     flows: Floats
-    """(series): money that its partners receive and pay: that planned on lines unless told."""
+    """(series): money that its partners receive and pay; where none was looked at, that planned on
+    lines, or 0."""
 
     @classmethod
     def of(

@@ -52,7 +52,9 @@ def stored(compute: Callable[[], Made], known: Numbers) -> Made:
         Floats, of which the first decides the branch. It is always taken but for NaN, and then
         everything is NaN.
     """
-    again, like, tree = traced(compute)  # for the branch, and for what the other is to look like
+    again, like, tree = traced_once(
+        compute
+    )  # for the branch, and for what the other is to look like
     first = jnp.asarray(known).reshape(-1)[0]
     taken = jax.lax.platform_dependent(
         first, cpu=lambda number: number == number, default=lambda _: jnp.bool_(True)
@@ -62,7 +64,7 @@ def stored(compute: Callable[[], Made], known: Numbers) -> Made:
     return made
 
 
-def traced(
+def traced_once(
     compute: Callable[..., Any], *arguments: jax.Array
 ) -> tuple[Callable[..., list[jax.Array]], list[Any], Any]:
     """Return a function of arrays traced once, the shapes of the leaves it gives, and their tree.

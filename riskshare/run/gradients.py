@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from riskshare.bind.leaves import Leaves
 from riskshare.case import Case
 from riskshare.contract.primitives import gates
-from riskshare.contract.vectors import stored, traced
+from riskshare.contract.vectors import stored, traced_once
 from riskshare.program.block import block_outputs, note_trace, settle_block
 from riskshare.program.experience import Experience
 from riskshare.program.functionals import Functionals, series_of, summed, weighed
@@ -394,7 +394,7 @@ def _first(
     block: Callable[[Array], dict[str, Array]], places: Array, blocks: Array
 ) -> dict[str, Array]:
     """Return what a function makes of the first places, and zeros for the others."""
-    once, like, tree = traced(block, places[0])
+    once, like, tree = traced_once(block, places[0])
 
     def step(i: Array, found: list[Array]) -> list[Array]:
         return [whole.at[i].set(part) for whole, part in zip(found, once(places[i]), strict=True)]
