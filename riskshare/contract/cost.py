@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 
 from riskshare.contract.primitives import at_least, at_most
+from riskshare.contract.rows import picked, replaced
 from riskshare.contract.vectors import summed
 
 Numbers = Any
@@ -162,27 +162,27 @@ def settle_cost(
     kept = numbers.variable * case_mix * activity
     if structure.exit_lines:
         exits = structure.exit_lines
-        semi_share = _pick(numbers.semi_fixed, exits)
-        growth = semi_share * _pick(added, exits)
+        semi_share = picked(numbers.semi_fixed, exits)
+        growth = semi_share * picked(added, exits)
         if structure.step_lines:
             steps = structure.step_lines
-            stepped = _pick(_pick(activity, exits), steps)
-            growth = _put(growth, steps, _steps_added(numbers, stepped))
-        standing = semi_share + _pick(numbers.fixed, exits)
-        staying = standing * _pick(numbers.baseline, exits) + growth
+            stepped = picked(picked(activity, exits), steps)
+            growth = replaced(growth, steps, _steps_added(numbers, stepped))
+        standing = semi_share + picked(numbers.fixed, exits)
+        staying = standing * picked(numbers.baseline, exits) + growth
         if structure.held:
             held = structure.held_lines
             gone, state = _exits(
                 structure,
                 numbers,
                 state,
-                _pick(activity, held),
-                _pick(removed, held),
-                _pick(delivered, held),
+                picked(activity, held),
+                picked(removed, held),
+                picked(delivered, held),
             )
-            freed = _put(freed, held, _pick(freed, held) + gone)
-            staying = _put(staying, structure.held, _pick(staying, structure.held) - gone)
-        kept = _put(kept, exits, _pick(kept, exits) + staying)
+            freed = replaced(freed, held, picked(freed, held) + gone)
+            staying = replaced(staying, structure.held, picked(staying, structure.held) - gone)
+        kept = replaced(kept, exits, picked(kept, exits) + staying)
     released = unit_cost * freed
     return LineCost(unit_cost * kept, released, unit_cost * removed - released, removed), state
 
@@ -203,9 +203,9 @@ def _exits(
     """
     xp = activity.__array_namespace__()
     held = structure.held_lines
-    baseline = _pick(numbers.baseline, held)
+    baseline = picked(numbers.baseline, held)
     share = xp.where(baseline > 0, removed / xp.where(baseline > 0, baseline, 1), 0)
-    realised = _pick(numbers.realised, held)
+    realised = picked(numbers.realised, held)
     planned_share = xp.where(realised > 0, share, xp.minimum(share, delivered))
     planned = _hold(xp, numbers, state.planned, planned_share)
     rest = _hold(xp, numbers, state.rest, share - planned_share)
@@ -217,30 +217,29 @@ def _exits(
 
     fixed = released((numbers.planned_fixed, numbers.rest_fixed), state.released_fixed)
     semi = released((numbers.planned_semi, numbers.rest_semi), state.released_semi)
-    semi_units = _pick(numbers.semi_fixed, held) * baseline * semi
+    semi_units = picked(numbers.semi_fixed, held) * baseline * semi
     planned_steps, rest_steps = state.planned_steps, state.rest_steps
     released_steps = state.released_steps
     if structure.step_lines:
-        rows = np.asarray(structure.steps_held)
+        own = structure.steps_held
         step = numbers.steps
         assert step is not None
-        spare = step.installed - activity[rows] * step.needed_per_unit
+        spare = step.installed - picked(activity, own) * step.needed_per_unit
         steps_free = xp.maximum(xp.floor(spare / step.size + WHOLE), 0)
-        planned_spare = (
-            step.installed - baseline[rows] * (1 - delivered[rows]) * step.needed_per_unit
-        )
+        planned_volume = picked(baseline, own) * (1 - picked(delivered, own))
+        planned_spare = step.installed - planned_volume * step.needed_per_unit
         steps_planned = xp.maximum(xp.floor(planned_spare / step.size + WHOLE), 0)
         steps_planned = xp.where(
-            realised[rows] > 0, steps_free, xp.minimum(steps_free, steps_planned)
+            picked(realised, own) > 0, steps_free, xp.minimum(steps_free, steps_planned)
         )
         planned_steps = _hold(xp, numbers, planned_steps, steps_planned)
         rest_steps = _hold(xp, numbers, rest_steps, steps_free - steps_planned)
-        due = summed(numbers.planned_semi[:, rows] * planned_steps)
-        due = due + summed(numbers.rest_semi[:, rows] * rest_steps)
+        due = summed(picked(numbers.planned_semi, own, axis=1) * planned_steps)
+        due = due + summed(picked(numbers.rest_semi, own, axis=1) * rest_steps)
         released_steps = at_most(at_least(due, released_steps), steps_free)
-        semi_units = _put(semi_units, structure.steps_held, step.units_per_step * released_steps)
+        semi_units = replaced(semi_units, own, step.units_per_step * released_steps)
     after = CostState(planned, rest, planned_steps, rest_steps, semi, fixed, released_steps)
-    return semi_units + _pick(numbers.fixed, held) * baseline * fixed, after
+    return semi_units + picked(numbers.fixed, held) * baseline * fixed, after
 
 
 def _hold(xp: Any, numbers: CostNumbers, held: Numbers, now: Numbers) -> Numbers:
@@ -253,19 +252,3 @@ def _steps_added(numbers: CostNumbers, activity: Numbers) -> Numbers:
     assert step is not None
     short = activity * step.needed_per_unit - step.installed
     return step.units_per_step * xp.maximum(xp.ceil(short / step.size - WHOLE), 0)
-
-
-def _pick(rows: Numbers, index: tuple[int, ...]) -> Numbers:
-    """Return some rows, without a copy where they are all of them in order."""
-    return rows if index == tuple(range(len(rows))) else rows[np.asarray(index)]
-
-
-def _put(rows: Numbers, index: tuple[int, ...], values: Numbers) -> Numbers:
-    """Return rows with some of them replaced."""
-    if index == tuple(range(len(rows))):
-        return values
-    if hasattr(rows, "at"):
-        return rows.at[np.asarray(index)].set(values)
-    out = rows.copy()
-    out[np.asarray(index)] = values
-    return out

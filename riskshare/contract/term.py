@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from riskshare.contract.divisia import Split
 from riskshare.contract.ledger import Ledger, Transfer, per_line
+from riskshare.contract.rows import picked
 from riskshare.names import Phase
 from riskshare.parameters import Declared, Given, Labels, Parameter, Reference, fields_of
 
@@ -273,16 +274,12 @@ def term(cls: T) -> T:
 
 def rows(values: Array, lines: tuple[int, ...]) -> Array:
     """Return the rows of the lines, without a copy where they are all of them in order."""
-    if lines == tuple(range(values.shape[0])):
-        return values
-    return values[np.asarray(lines, np.int32)]
+    return picked(values, lines)
 
 
 def columns(keys: Array, lines: tuple[int, ...]) -> Array:
     """Return the columns of the lines of a (partner, line) key."""
-    if lines == tuple(range(keys.shape[1])):
-        return keys
-    return keys[:, np.asarray(lines, np.int32)]
+    return picked(keys, lines, axis=1)
 
 
 def samples_of(year: YearView) -> Array:

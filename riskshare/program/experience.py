@@ -21,6 +21,7 @@ from riskshare.bind.leaves import (
 )
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
+from riskshare.contract.rows import picked, replaced
 from riskshare.contract.vectors import summed
 from riskshare.program.chance import beyond, counts, cubed, factors, table_lookup, thinned
 from riskshare.program.copula import student_innovations
@@ -144,18 +145,17 @@ def _indices(
     exponent = laws.location + laws.scale * score
     factor = jnp.where(laws.logarithmic > 0, jnp.exp(exponent), jnp.maximum(exponent, 0))
     if structure.tabled:
-        rows = jnp.asarray(structure.tabled)
-        own = score[rows]
+        own = picked(score, structure.tabled)
         atoms = laws.atoms
         if structure.atoms:
-            held = jnp.asarray(structure.atoms)
-            turned = atoms.side * own[held]
+            turned = atoms.side * picked(own, structure.atoms)
             within = turned <= atoms.edge
-            own = own.at[held].set(beyond(turned, atoms.probability))
+            own = replaced(own, structure.atoms, beyond(turned, atoms.probability))
         values = table_lookup(laws.values, laws.slopes, own)
         if structure.atoms:
-            values = values.at[held].set(jnp.where(within, atoms.value, values[held]))
-        factor = factor.at[rows].set(values)
+            smooth = picked(values, structure.atoms)
+            values = replaced(values, structure.atoms, jnp.where(within, atoms.value, smooth))
+        factor = replaced(factor, structure.tabled, values)
     return jnp.where(yearly.walks > 0, state.index * factor, factor)
 
 
@@ -188,12 +188,8 @@ def _coupled(
 
 def _innovations(structure: Structure, laws: Laws, scores: Array) -> Array:
     """Correlated innovations of all indices; certain ones stay at zero."""
-    if structure.drawn == tuple(range(structure.indices)):
-        full = scores
-    else:
-        full = jnp.zeros((structure.indices, scores.shape[-1]), scores.dtype)
-        if structure.drawn:
-            full = full.at[jnp.asarray(structure.drawn)].set(scores)
+    still = jnp.zeros((structure.indices, scores.shape[-1]), scores.dtype)
+    full = replaced(still, structure.drawn, scores) if structure.drawn else still
     return jnp.matmul(laws.cholesky, full, precision=PRECISION)
 
 
@@ -225,15 +221,15 @@ def _thinned(
     structure: Structure, laws: Laws, yearly: Yearly, index: Array, amount: Array, scores: Array
 ) -> Array:
     """Amounts delivered with the changes that are thinned counted unit by unit."""
-    rows = jnp.asarray(structure.thinned)
     first = structure.drivers + structure.populations
-    delivery = index[first : first + structure.changes][rows]
+    delivery = picked(index[first : first + structure.changes], structure.thinned)
     assert laws.thinning is not None
     start = yearly.number * len(structure.thinned)
     left = laws.unthinned[yearly.number]
     share = thinned(laws.thinning, delivery, scores, WHOLE_BELOW, left, start)
     safe = jnp.where(delivery > 0, delivery, 1)
-    return amount.at[rows].multiply(jnp.where(delivery > 0, share / safe, 1))
+    counted = picked(amount, structure.thinned) * jnp.where(delivery > 0, share / safe, 1)
+    return replaced(amount, structure.thinned, counted)
 
 
 def _delayed_size(world: World, yearly: Yearly, change: int, late: Array) -> Array:
@@ -283,14 +279,12 @@ def _with_noise(
     """Apply each line's chance to its mean; where it may be zero, to what makes up for that."""
     if not noise.lines:
         return mean
-    rows = jnp.asarray(noise.lines)
-    whole = noise.lines == tuple(range(mean.shape[0]))
-    picked = mean if whole else mean[rows]
+    moved = picked(mean, noise.lines)
     if noise.zeroed:
-        held = jnp.asarray(noise.zeroed)
-        nothing = scores[held] <= numbers.edge
-        scores = scores.at[held].set(beyond(scores[held], numbers.zeros))
-        picked = picked.at[held].divide(1 - numbers.zeros)
+        own = picked(scores, noise.zeroed)
+        nothing = own <= numbers.edge
+        scores = replaced(scores, noise.zeroed, beyond(own, numbers.zeros))
+        moved = replaced(moved, noise.zeroed, picked(moved, noise.zeroed) / (1 - numbers.zeros))
     spread = None
     if noise.spread:
         logs = jnp.log(jnp.maximum(index[: structure.drivers], TINY))
@@ -300,7 +294,7 @@ def _with_noise(
 
     def part(start: int, end: int | None) -> tuple[Array, Array, Array | None]:
         own = slice(start, end)
-        return picked[own], scores[own], None if spread is None else spread[own]
+        return moved[own], scores[own], None if spread is None else spread[own]
 
     parts = []
     if noise.counts:
@@ -325,8 +319,8 @@ def _with_noise(
         parts.append(middle * jnp.exp(sigma * at - sigma**2 / 2))
     noisy = parts[0] if len(parts) == 1 else jnp.concatenate(parts)
     if noise.zeroed:
-        noisy = noisy.at[held].set(jnp.where(nothing, 0, noisy[held]))
-    return noisy if whole else mean.at[rows].set(noisy)
+        noisy = replaced(noisy, noise.zeroed, jnp.where(nothing, 0, picked(noisy, noise.zeroed)))
+    return replaced(mean, noise.lines, noisy)
 
 
 def treated(
@@ -343,9 +337,8 @@ def treated(
     """
     if not structure.limited:
         return instead(given, demand), None, waiting
-    rows = jnp.asarray(structure.limited)
-    wanted = waiting + demand[rows]
-    activity = demand.at[rows].set(jnp.minimum(wanted, numbers.units[year]))
-    activity = instead(given, activity)
-    left = jnp.maximum(wanted - activity[rows], 0)
+    wanted = waiting + picked(demand, structure.limited)
+    seen = jnp.minimum(wanted, numbers.units[year])
+    activity = instead(given, replaced(demand, structure.limited, seen))
+    left = jnp.maximum(wanted - picked(activity, structure.limited), 0)
     return activity, left, numbers.staying * left

@@ -5,6 +5,7 @@ import numpy as np
 from jax import Array
 
 from riskshare.bind.leaves import PeopleNumbers, Structure
+from riskshare.contract.rows import picked, replaced
 from riskshare.contract.vectors import summed
 from riskshare.program.chance import standardised, table_lookup
 
@@ -40,8 +41,7 @@ def of_people(
     unit_cost, person_cost
         (line, sample) and (slot, sample), the slots of a line together.
     """
-    rows = jnp.asarray(structure.peopled)
-    count, level = activity[rows], costs[rows]
+    count, level = picked(activity, structure.peopled), picked(costs, structure.peopled)
     large = _above(numbers, count, own["large"])
     total = _rest(numbers, count - large, own["rest"])
     persons, start = [], 0
@@ -55,7 +55,8 @@ def of_people(
         persons.append(cost * level[row])
         start += slots
     factor = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 1)
-    return unit_cost.at[rows].multiply(factor), jnp.concatenate(persons)
+    own = picked(unit_cost, structure.peopled) * factor
+    return replaced(unit_cost, structure.peopled, own), jnp.concatenate(persons)
 
 
 def by_line(structure: Structure, slot_cost: Array) -> Array:

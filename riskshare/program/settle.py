@@ -14,6 +14,7 @@ from riskshare.bind.leaves import BoundTerm, Leaves, Structure, World, Yearly
 from riskshare.contract.cost import CostState, LineCost, initial_state, settle_cost
 from riskshare.contract.divisia import Split, SplitInputs, split_value
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer
+from riskshare.contract.rows import replaced
 from riskshare.contract.term import YearView
 from riskshare.contract.vectors import stored, summed
 from riskshare.program.cash import initial_cash, pay_out
@@ -287,7 +288,7 @@ def _quality(structure: Structure, experience: Experience) -> Array:
         return scores
     first = structure.first_score
     own = experience.index[first : first + len(structure.scored)]
-    return scores.at[jnp.asarray(structure.scored)].set(jnp.clip(own, 0, 1))
+    return replaced(scores, structure.scored, jnp.clip(own, 0, 1))
 
 
 def settle_years(
