@@ -3,6 +3,7 @@
 They are central, but for a number at the end of what it may be, which moves to the inside.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -132,8 +133,11 @@ class Differences:
         dtype: Any,
         workers: int,
         still: NDArray[np.bool_],
+        paths: Sequence[str],
     ) -> None:
         self.still = still
+        # all of them are given whichever moves: a program compiles for every other set
+        self.own = {path: program.parameters[path] for path in paths if path in program.parameters}
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
         self.sampling = sampling
         self.bounds = {
@@ -191,7 +195,7 @@ class Differences:
             return None
         if path in self.program.parameters:
             # a program takes what a case would refuse, such as one share of several alone
-            return self.program.at({path: value})
+            return self.program.at(self.own | {path: value})
         try:
             bound = ready(self.program.case.with_numbers({path: value}))
         except CaseError:

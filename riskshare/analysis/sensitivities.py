@@ -238,6 +238,7 @@ class _Run:
             self.dtype,
             self.workers,
             still=np.asarray(self._functionals.grain) > 0,
+            paths=[found.paths[place] for place in missing],
         )
         for place in missing:
             pair = differences.pair(found.paths[place])

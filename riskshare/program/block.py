@@ -15,6 +15,7 @@ from jax import Array
 
 from riskshare.bind.leaves import Leaves, Structure
 from riskshare.contract.vectors import stored
+from riskshare.program.compiling import KERNEL
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
@@ -22,7 +23,7 @@ from riskshare.program.reduce import Reduction, celled, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.source import SobolPoints, Source
 from riskshare.program.streams import BLOCK, score
-from riskshare.program.years import OPTIONS, over_years
+from riskshare.program.years import over_years
 
 _STATIC = ("structure", "keep", "unrolled")
 _SAMPLED = (*_STATIC, "dtype")
@@ -145,7 +146,7 @@ def _looks_up(structure: Structure) -> bool:
     return bool(structure.tabled) or any(noise.tabled or noise.counts for noise in noises)
 
 
-@partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=OPTIONS)
+@partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=KERNEL)
 def sample_blocks(
     structure: Structure,
     leaves: Leaves,
@@ -204,7 +205,7 @@ def sample_blocks(
     return found
 
 
-@partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)
+@partial(jax.jit, static_argnames=_STATIC, compiler_options=KERNEL)
 def settle_many(
     structure: Structure,
     leaves: Leaves,
@@ -240,7 +241,7 @@ def settle_many(
     return jax.vmap(one)(varied, experience)
 
 
-@partial(jax.jit, static_argnames=_STATIC, compiler_options=OPTIONS)
+@partial(jax.jit, static_argnames=_STATIC, compiler_options=KERNEL)
 def settle_block(
     structure: Structure,
     leaves: Leaves,

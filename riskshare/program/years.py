@@ -1,24 +1,29 @@
 """Years in sequence: a loop of the compiled program, or one year after another."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-OPTIONS: dict[str, str | int | bool] = {
-    "xla_disable_hlo_passes": "while-loop-invariant-code-motion",
-    "xla_cpu_prefer_vector_width": 512,
-}
-"""How kernels are compiled.
+_derivatives = threading.local()
 
-Vectors are as wide as the processor has them: XLA prefers half of that, and was 1.4 times slower on
-one that has 512 bits.
 
-Where a loop over years holds per-person protection, XLA for CPU (jaxlib 0.10.2) moves what does
-not change out of the loop into memory that it then overwrites: results were not finite, or the
-process died. ``tests/test_kernel_loops.py`` holds such a case.
-"""
+@contextmanager
+def recomputed() -> Iterator[None]:
+    """Let years that are differentiated inside be computed again on the way back, not stored.
+
+    What one year's draws and their settlement hold for the way back are some eighty arrays, which
+    take longer to store in a loop, and to find again, than to compute.
+    """
+    before = getattr(_derivatives, "recomputed", False)
+    _derivatives.recomputed = True
+    try:
+        yield
+    finally:
+        _derivatives.recomputed = before
 
 
 def over_years(
@@ -27,9 +32,11 @@ def over_years(
     """Run a step over the leading axis of its inputs; `jax.lax.scan` in all but the way.
 
     ``unrolled`` writes the years out one after another: for functions that are compiled as a part
-    of somebody else's program, where `OPTIONS` cannot be given. It compiles two to three times as
-    long.
+    of somebody else's program, where `riskshare.program.compiling` has no say. It compiles two to
+    three times as long.
     """
+    if getattr(_derivatives, "recomputed", False):
+        step = jax.checkpoint(step)
     if not unrolled:
         return jax.lax.scan(step, start, inputs)
     state, outputs = start, []

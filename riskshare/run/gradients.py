@@ -16,6 +16,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from inspect import unwrap
 from typing import Any
@@ -31,10 +32,11 @@ from riskshare.case import Case
 from riskshare.contract.primitives import gates
 from riskshare.contract.vectors import stored, traced_once
 from riskshare.program.block import block_outputs, note_trace, settle_block
+from riskshare.program.compiling import of_derivatives, of_numbers
 from riskshare.program.experience import Experience
 from riskshare.program.functionals import Functionals, series_of, summed, weighed
 from riskshare.program.given import NOTHING
-from riskshare.program.years import OPTIONS
+from riskshare.program.years import recomputed
 from riskshare.run.program import Program
 from riskshare.run.sampling import Bits, Chunk, Sampling
 
@@ -50,9 +52,6 @@ sum over samples, where forward mode stores next to nothing."""
 
 DRAWN = 6
 """What a number costs that reaches what is drawn, where one of a term costs 1."""
-
-_WITHOUT_YNNPACK = {"xla_cpu_experimental_ynn_fusion_type": ""}
-"""YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
 
 LANES = 16
 """Parts of a block's samples that are summed apart."""
@@ -76,11 +75,11 @@ class Gradients:
         self._stages = np.array([stages[i] for i in self._floats], np.intp)
         self._reached = np.zeros((len(paths), len(self._floats)), bool)
         """(path, leaf): what has been seen to move."""
-        self._moved = jax.jit(self._leaves_and_slopes)
+        self._moved = jax.jit(self._leaves_and_slopes, compiler_options=of_numbers())
         self._compiled = set[Any]()
         """What has run: statics, and the shapes of arguments."""
         self._jitted: Callable[..., Any] = jax.jit(
-            self._blocks, static_argnames=("groups", "forward"), compiler_options=_options()
+            self._blocks, static_argnames=("groups", "forward"), compiler_options=of_derivatives()
         )
 
     def run(
@@ -281,9 +280,10 @@ class _Kernel:
         """Return sums, with derivatives (weight, series, entry of a leaf)."""
         stage, held = group
         function = self._settled(self._experience()) if stage else self._drawn
-        (values, limit), pull = jax.vjp(
-            lambda own: function(held, own), self.of.pick(self.leaves, held)
-        )
+        with nullcontext() if stage else recomputed():
+            (values, limit), pull = jax.vjp(
+                lambda own: function(held, own), self.of.pick(self.leaves, held)
+            )
         weights, limits = weighed(self.functionals, values, limit)
         kinds, series, _ = weights.shape
         apart = jnp.eye(series, dtype=values.dtype)
@@ -402,14 +402,3 @@ def _first(
     empty = [jnp.zeros((len(places), *one.shape), one.dtype) for one in like]
     made: dict[str, Array] = jax.tree.unflatten(tree, jax.lax.fori_loop(0, blocks, step, empty))
     return made
-
-
-@lru_cache(maxsize=1)
-def _options() -> dict[str, str | int | bool]:
-    """Return how derivatives are compiled: without YNNPACK where XLA can be told, which varies."""
-    options = OPTIONS | _WITHOUT_YNNPACK
-    try:
-        jax.jit(lambda x: x, compiler_options=options).lower(np.float32(0)).compile()
-    except jax.errors.JaxRuntimeError:
-        return OPTIONS
-    return options

@@ -3,8 +3,9 @@
 import dataclasses
 import difflib
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import unwrap
 from typing import Any
 
@@ -16,6 +17,7 @@ from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.program.block import note_trace, sample_blocks, settle_block
+from riskshare.program.compiling import of_numbers
 from riskshare.program.source import PseudoKeys, SobolPoints
 from riskshare.program.streams import BLOCK
 from riskshare.run.fixed import fixed_numbers, unread
@@ -251,8 +253,13 @@ class Program:
         """Return the bound case with numbers in place, which need not be those of a valid case."""
         with jax.enable_x64(True):
             vector = self._vector(p, np.float64)
-            leaves = self.leaves(vector, self.host(np.float64), tuple(p), np.float64)
+            leaves = self._moved(vector, self.host(np.float64), tuple(p), np.float64)
         return dataclasses.replace(self.bound, numbers=jax.tree.map(np.asarray, leaves))
+
+    @cached_property
+    def _moved(self) -> Callable[..., Any]:
+        """`leaves`, compiled for each set of paths."""
+        return jax.jit(self.leaves, static_argnums=(2, 3), compiler_options=of_numbers())
 
     def _read(self, paths: list[str]) -> set[str]:
         """Return the numbers that leaves are made from."""
