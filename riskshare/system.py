@@ -249,9 +249,7 @@ class Change(Declared):
         return expand(self.size, declaration_of(Change, "size"), labels)
 
 
-_AGED = Parameter(
-    "share released", sequence="age", by_year=False, lower=0.0, upper=1.0, kinked=True
-)
+_AGED = Parameter("share released", sequence="age", by_year=False, lower=0.0, upper=1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

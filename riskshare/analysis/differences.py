@@ -1,6 +1,7 @@
-"""Derivatives by differences: two runs with the same random numbers at moved numbers.
+"""Derivatives by differences: runs with the same random numbers at moved numbers.
 
-They are central, but for a number at the end of what it may be, which moves to the inside.
+They are central, ``(f(+h) - f(-h)) / 2h``, but for a number at the end of what it may be, which
+moves to the inside: ``(-3 f(0) + 4 f(h) - f(2h)) / 2h``, as good to a second order.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from riskshare.analysis.results import Results
+from riskshare.analysis.results import ATOM_SHARE, Results
 from riskshare.bind import Bound
 from riskshare.errors import CaseError
+from riskshare.program.functionals import reach_of
 from riskshare.run.chunks import run_chunks
 from riskshare.run.program import Program
 from riskshare.run.sampling import Sampling
@@ -25,7 +27,7 @@ RELATIVE = 0.02
 
 OF_NOTHING = 0.1
 
-FAR = 0.2
+FAR = 0.05
 """How far means may move in all, in standard deviations."""
 
 WINDOW = 0.2
@@ -42,16 +44,22 @@ MOST = 65_536
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Samples of each series with a number moved down and up, and by how much in all."""
+class Stencil:
+    """Samples of each series with a number at some places, and what each place counts for."""
 
-    down: Floats
-    up: Floats
-    apart: float
+    positions: tuple[Floats, ...]
+    targets: tuple[Floats, ...]
+    weights: Floats
+    """(place): a derivative is the sum of these times the statistic at each."""
+    nearest: Floats
+    """(place): the same of the two places nearest to the number alone."""
     replicates: Replicates
-    targets: tuple[Floats, Floats]
-    still: NDArray[np.bool_]
-    """(series): which are one value but for rounding, and have no spread, quantile or tail."""
+    own: Floats
+    """Positions of the case as it is."""
+    goals: Floats
+    """Targets of the case as it is."""
+    grain: Floats
+    """(series): as `riskshare.program.functionals.Functionals` has it."""
 
     def mean(self) -> Estimate:
         """Return derivatives of means."""
@@ -72,16 +80,35 @@ class Pair:
     def probability_of_deficit(self) -> Estimate:
         """Return derivatives of the chance of a position below target; known to one sample."""
         found = self._rows(lambda x, target: ((x < target).mean(), x < target))
-        grain = 1 / self.down.shape[1] / abs(self.apart)
-        return Estimate(found.value, np.hypot(found.error, grain))
+        grain = np.abs(self.weights).max() / self.positions[0].shape[1]
+        known = Estimate(found.value, np.hypot(found.error, grain))
+        near = reach_of(self.own.std(1), self.goals, self.grain)[:, None]
+        met = (np.abs(self.own - self.goals[:, None]) <= near).mean(1) > ATOM_SHARE
+        return Estimate(*(np.where(met, np.nan, part) for part in known))
 
     def quantile(self, level: float) -> Estimate:
         """Return derivatives of the mean of the quantiles about a level.
 
-        The error counts what a window `WIDER` than `WINDOW` would have found otherwise.
+        The error counts what windows wider and narrower than `WINDOW` would have found otherwise.
+        Where many samples are at the quantile it is taken by itself: beside them all is different.
         """
-        found, wide = (self._quantile(level, width) for width in (WINDOW, WINDOW * WIDER))
-        return Estimate(found.value, np.hypot(found.error, wide.value - found.value))
+        found, wide, narrow = (
+            self._quantile(level, WINDOW * share) for share in (1.0, WIDER, 1 / WIDER**2)
+        )
+        off = np.maximum(np.abs(wide.value - found.value), np.abs(narrow.value - found.value))
+        held = self._held(level)
+        alone = self._varied(self._rows(lambda x, _: (_at(x, level), np.zeros_like(x))))
+        return Estimate(
+            np.where(held, alone.value, found.value),
+            np.where(held, alone.error, np.hypot(found.error, off)),
+        )
+
+    def _held(self, level: float) -> NDArray[np.bool_]:
+        """Return of which series many samples are at the quantile."""
+        places = np.array([_at(row, level) for row in self.own])
+        near = reach_of(self.own.std(1), places, self.grain)
+        share = (np.abs(self.own - places[:, None]) <= near[:, None]).mean(1)
+        return np.asarray(share > ATOM_SHARE)
 
     def _quantile(self, level: float, width: float) -> Estimate:
         half = width * min(level, 1 - level)
@@ -98,28 +125,42 @@ class Pair:
         """Return derivatives of the mean loss in the worst outcomes of that share."""
 
         def of(x: Floats, _: float) -> tuple[float, Floats]:
-            quantile = np.quantile(x, tail, method="inverted_cdf")
+            quantile = _at(x, tail)
             short = np.minimum(x - quantile, 0) / tail
             return -(quantile + short.mean()), -short
 
         return self._varied(self._rows(of))
 
     def _varied(self, found: Estimate) -> Estimate:
-        return Estimate(*(np.where(self.still, np.nan, part) for part in found))
+        """Return an estimate but of series that are one value but for rounding."""
+        return Estimate(*(np.where(self.grain > 0, np.nan, part) for part in found))
 
     def _rows(self, statistic: Any) -> Estimate:
         # money that is passed on is rounded as well, and may be more than what stays
-        rounding, found = ROUNDING * np.abs(self.up).max(), []
-        for row, (down, up) in enumerate(zip(self.down, self.up, strict=True)):
-            low, below = statistic(down, self.targets[0][row])
-            high, above = statistic(up, self.targets[1][row])
-            influence = np.asarray(above, np.float64) - below
-            error = self.replicates.error(influence)
-            if below.dtype != np.bool_:
+        rounding = ROUNDING * np.abs(self.positions[-1]).max() * np.abs(self.weights).max()
+        found = []
+        for row in range(len(self.own)):
+            at = [
+                statistic(samples[row], targets[row])
+                for samples, targets in zip(self.positions, self.targets, strict=True)
+            ]
+            values = np.array([value for value, _ in at])
+            influences = (
+                weight * np.asarray(of, np.float64)
+                for weight, (_, of) in zip(self.weights, at, strict=True)
+            )
+            error = self.replicates.error(sum(influences))
+            if at[0][1].dtype != np.bool_:
                 error = np.hypot(error, rounding)
-            found.append(((high - low) / self.apart, error / abs(self.apart)))
+            # of one side alone: what a step twice as long would have found otherwise
+            bend = (self.weights - self.nearest) @ values / 2
+            found.append((self.weights @ values, np.hypot(error, bend)))
         value, error = np.array(found).T
         return Estimate(value, np.where(np.isnan(value), np.nan, error))
+
+
+def _at(samples: Floats, level: float) -> float:
+    return float(np.quantile(samples, level, method="inverted_cdf"))
 
 
 class Differences:
@@ -132,10 +173,10 @@ class Differences:
         sampling: Sampling,
         dtype: Any,
         workers: int,
-        still: NDArray[np.bool_],
+        grain: Floats,
         paths: Sequence[str],
     ) -> None:
-        self.still = still
+        self.grain = grain
         # all of them are given whichever moves: a program compiles for every other set
         self.own = {path: program.parameters[path] for path in paths if path in program.parameters}
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
@@ -148,41 +189,47 @@ class Differences:
         labels = sampling.replicate()
         self.replicates = Replicates() if labels is None else Replicates.labelled(labels)
 
-    def pair(self, path: str) -> Pair | None:
+    def stencil(self, path: str) -> Stencil | None:
         """Return what a number moves, None where it cannot move by itself."""
         value = self.program.case.number(path)
         step = RELATIVE * (abs(value) or OF_NOTHING)
-        found = self._pair(path, value, step)
+        found = self._stencil(path, value, step)
         if found is None:
             return None
-        moved = np.abs(found.up.mean(1) - found.down.mean(1))
-        spread, size = found.down.std(1), np.abs(found.down).max()
+        start, stop = found.positions[:2]
+        moved = np.abs(stop.mean(1) - start.mean(1))
+        spread, size = start.std(1), np.abs(start).max()
         # a position that never varies may be moved as far as one likes
         varies = spread > 1e-6 * size
         reach = np.max(moved[varies] / np.maximum(spread, 1e-3 * moved)[varies], initial=0.0)
         # a difference over much of the distribution is none of its derivatives
-        return found if reach <= FAR else self._pair(path, value, step * FAR / reach)
+        return found if reach <= FAR else self._stencil(path, value, step * FAR / reach)
 
-    def _pair(self, path: str, value: float, step: float) -> Pair | None:
-        ends: list[tuple[float, Bound]] = []
-        for at in (value - step, value + step):
-            end = self._at(path, at)
-            # where only one side is allowed, the difference is to the number itself
-            ends.append((value, self.program.bound) if end is None else (at, end))
-        (low, first), (high, second) = ends
-        if low == high:
+    def _stencil(self, path: str, value: float, step: float) -> Stencil | None:
+        down, up = self._at(path, value - step), self._at(path, value + step)
+        if down is not None and up is not None:
+            weights = np.array([-1.0, 1.0]) / (2 * step)
+            return self._of([down, up], weights, weights)
+        side, near = (1, up) if down is None else (-1, down)
+        if near is None:
             return None
-        down, up = (
-            self._unmoved if end is self.program.bound else self._positions(end)
-            for end in (first, second)
-        )
-        return Pair(
-            down,
-            up,
-            high - low,
+        own, far = self.program.bound, self._at(path, value + side * 2 * step)
+        nearest = side * np.array([-1.0, 1.0, 0.0]) / step
+        if far is None:
+            return self._of([own, near], nearest[:2], nearest[:2])
+        return self._of([own, near, far], side * np.array([-1.5, 2.0, -0.5]) / step, nearest)
+
+    def _of(self, places: list[Bound], weights: Floats, nearest: Floats) -> Stencil:
+        own = self.program.bound
+        return Stencil(
+            tuple(self._unmoved if at is own else self._positions(at) for at in places),
+            tuple(self._targets(at) for at in places),
+            weights,
+            nearest,
             self.replicates,
-            (self._targets(first), self._targets(second)),
-            self.still,
+            self._unmoved,
+            self._targets(own),
+            self.grain,
         )
 
     def _at(self, path: str, value: float) -> Bound | None:

@@ -1,7 +1,7 @@
 """Sensitivities: what one more unit of each number of a case does to each partner's result."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from riskshare.analysis.derivatives import Sums
-from riskshare.analysis.differences import MOST, Differences, Pair
+from riskshare.analysis.differences import MOST, Differences, Stencil
+from riskshare.analysis.kinks import at_kinks, beside
 from riskshare.analysis.results import Results, looked_at
 from riskshare.analysis.streaming import count_of, parts_of, whole_blocks
 from riskshare.case import Case
@@ -46,7 +47,9 @@ PILOT = 65_536
 """Samples at most that say where each distribution is looked at."""
 
 LOOKED_AT = 4
-"""Blocks that tell whether a number reaches a gate."""
+"""Blocks that tell whether a number reaches a gate, or stands at a kink."""
+
+MEAN: Kind = ("mean", -1)
 
 
 def sensitivities(
@@ -74,9 +77,10 @@ def sensitivities(
     - ``smoothed``: the same, where the number reaches a gate or a jump: what crosses it is counted
       by a kernel of a two hundredth of the term's base. Of means and standard deviations only;
     - ``differences``: central differences of two runs with the same random numbers, for whole
-      counts, steps of cost and tables of laws, shares of cost released of 0 or 1 in several years,
-      and for the other statistics beyond a gate. The step either way is 2 % of the number, or
-      0.002 where it is 0, and less where that moves a mean by a tenth of its standard deviation.
+      counts, steps of cost and tables of laws, for numbers that stand at a kink
+      (`riskshare.analysis.kinks`), and for the other statistics beyond a gate. At the end of what a
+      number may be they are taken to the inside. The step either way is 2 % of the number, or
+      0.002 where it is 0, and less where that moves a mean by a fortieth of its standard deviation.
       Quantiles are averaged over a fifth of the tail to each side of the level;
     - ``none``: no derivative: the number may not move a little by itself. NaN.
 
@@ -198,29 +202,50 @@ class _Run:
         """Put in what the kernel's derivative gives."""
         gradients = gradients_of(self.program.case, inner, self.dtype)
         functionals = self._functionals
+        nudged = beside(self.program.case, gradients.own, functionals.spread.max())
+        # first of all, for what moves beside a kink may be more than at it: one program serves both
+        after = self._look(gradients, gradients.own | nudged) if nudged else None
         sums, first = self._sums(gradients, functionals)
         places = np.array([found.paths.index(path) for path in inner])
-        crossing = np.zeros(len(inner), bool)
+        crossing, at_kink = np.zeros((2, len(inner)), bool)
         if gradients.gates:
             # a number reaches a gate where holding all gates still changes its derivatives
-            run = gradients.run(
-                self.sampling,
-                functionals,
-                self.workers,
-                differentiated=False,
-                blocks=slice(LOOKED_AT),
-            )
-            still = np.concatenate([found["derivatives"] for _, found in run])
+            still = self._look(gradients, gradients.own, differentiated=False)
             apart = np.abs(first - still)
             crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
-        kinked = set(_at_kinks(self.program.case))
-        at_kink = np.array([path in kinked for path in inner]) & (first != 0).any((0, 1, 2))
+        if after is not None:
+            at_kink = at_kinks(*(self._told(look.sum(0)) for look in (first, after)))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
                 own = (crossing == gated) & ~at_kink
                 if own.any() and (not gated or name in SMOOTHED):
                     part = Estimate(estimate.value[:, own], estimate.error[:, own])
                     found.put(name, level, places[own], part, method)
+
+    def _look(
+        self, gradients: Gradients, numbers: Mapping[str, float], *, differentiated: bool = True
+    ) -> Floats:
+        """Return derivatives of the first blocks, (block, weight, series, path)."""
+        run = gradients.run(
+            self.sampling,
+            self._functionals,
+            self.workers,
+            numbers=numbers,
+            differentiated=differentiated,
+            blocks=slice(LOOKED_AT),
+        )
+        return np.concatenate([found["derivatives"] for _, found in run])
+
+    def _told(self, derivatives: Floats) -> Floats:
+        """Return what tells of kinks: means, or all but quantiles that are one value.
+
+        Samples that are at such a quantile are not at it beside a kink, nor anywhere else.
+        """
+        functionals = self._functionals
+        if MEAN in functionals.kinds:
+            return derivatives[[functionals.kinds.index(MEAN)]]
+        held = np.asarray(functionals.atom).any(1, keepdims=True)
+        return np.where(held, np.nan, derivatives)
 
     def by_differences(self, found: _Found) -> None:
         """Put in, by differences, what has no derivative so far."""
@@ -237,15 +262,15 @@ class _Run:
             self._at_most(MOST),
             self.dtype,
             self.workers,
-            still=np.asarray(self._functionals.grain) > 0,
+            grain=np.asarray(self._functionals.grain),
             paths=[found.paths[place] for place in missing],
         )
         for place in missing:
-            pair = differences.pair(found.paths[place])
-            if pair is None:
+            stencil = differences.stencil(found.paths[place])
+            if stencil is None:
                 continue
             lacking = tuple(name for name in self.wanted if found.method[name][place] == "none")
-            for name, level, estimate in self._differences(pair, lacking):
+            for name, level, estimate in self._differences(stencil, lacking):
                 found.put(name, level, place, estimate, "differences")
 
     @cached_property
@@ -265,7 +290,7 @@ class _Run:
     def _kinds(self) -> tuple[Kind, ...]:
         found: list[Kind] = []
         if {"mean", "standard_deviation"} & {*self.wanted}:
-            found.append(("mean", -1))
+            found.append(MEAN)
         if "standard_deviation" in self.wanted:
             found.append(("spread", -1))
         if "probability_of_deficit" in self.wanted:
@@ -306,17 +331,17 @@ class _Run:
                 yield name, i, getattr(sums, name)(self._place(of), float(of))
 
     def _differences(
-        self, pair: Pair, wanted: tuple[str, ...]
+        self, stencil: Stencil, wanted: tuple[str, ...]
     ) -> Iterator[tuple[str, int | None, Estimate]]:
         for name in wanted:
             if name not in BY_LEVEL:
-                yield name, None, getattr(pair, name)()
+                yield name, None, getattr(stencil, name)()
                 continue
             for i, (level, tail) in enumerate(zip(self.levels, self.tails, strict=True)):
                 if name == "quantile":
-                    yield name, i, pair.quantile(float(level))
+                    yield name, i, stencil.quantile(float(level))
                 else:
-                    yield name, i, pair.tail_value_at_risk(float(tail))
+                    yield name, i, stencil.tail_value_at_risk(float(tail))
 
 
 def _statistics(asked: Sequence[str]) -> tuple[str, ...]:
@@ -350,18 +375,6 @@ def _paths(case: Case, asked: str | Sequence[str]) -> list[str]:
                 f"paths: no number has the path {path!r}{hint or '; or: contracts, all'}"
             )
     return list(dict.fromkeys(asked))
-
-
-def _at_kinks(case: Case) -> Iterator[str]:
-    """Yield numbers that stand at a bound where results have a kink.
-
-    It comes from what was released a year before, so that a case of one year has none.
-    """
-    if len(case.years) == 1:
-        return
-    for path, value, declared in case.declared_numbers():
-        if declared.kinked and value in (declared.lower, declared.upper):
-            yield path
 
 
 def _dataset(found: _Found, run: _Run, asked: int) -> xr.Dataset:

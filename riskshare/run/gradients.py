@@ -67,6 +67,8 @@ class Gradients:
 
     def __init__(self, program: Program, paths: tuple[str, ...], dtype: Any) -> None:
         self.program, self.paths, self.dtype = program, paths, dtype
+        self.own = {path: program.parameters[path] for path in paths}
+        """At which derivatives are taken unless told otherwise."""
         self.gates = 0
         """How many gates the last trace met."""
         self._floats = self._made()
@@ -107,7 +109,7 @@ class Gradients:
             Which blocks to run; all unless given.
         """
         bits = Bits(self.program.bound, sampling)
-        own = self.program.parameters if numbers is None else numbers
+        own = self.own if numbers is None else numbers
         vector = np.array([own[path] for path in self.paths], self.dtype)
         leaves, slopes = self._moved(vector, self.program.host(self.dtype))
         by_path = [np.moveaxis(np.asarray(slope, np.float64), -1, 0) for slope in slopes]
