@@ -83,6 +83,9 @@ class Parameter:
         What a share or rate is a share of.
     derived
         Worked out while binding; never written by a person.
+    kinked
+        Whether results of several years have a kink where it stands at a bound, and so no
+        derivative there.
     """
 
     unit: str
@@ -95,6 +98,7 @@ class Parameter:
     by_year: bool = True
     base: str = ""
     derived: bool = False
+    kinked: bool = False
 
     @property
     def all_axes(self) -> tuple[str, ...]:

@@ -249,7 +249,9 @@ class Change(Declared):
         return expand(self.size, declaration_of(Change, "size"), labels)
 
 
-_AGED = Parameter("share released", sequence="age", by_year=False, lower=0.0, upper=1.0)
+_AGED = Parameter(
+    "share released", sequence="age", by_year=False, lower=0.0, upper=1.0, kinked=True
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,9 @@ ROUNDING = 2.0**-24
 MOST = 65_536
 """Samples at most."""
 
+NEARER, CLOSER = 3, 8
+"""How often a step is shortened at most where there are jumps, and to what part of itself."""
+
 
 @dataclass(frozen=True)
 class Stencil:
@@ -60,6 +63,15 @@ class Stencil:
     """Targets of the case as it is."""
     grain: Floats
     """(series): as `riskshare.program.functionals.Functionals` has it."""
+
+    def is_like(self, other: "Stencil") -> bool:
+        """Return whether means have the same slopes by another difference, to a tenth of them."""
+        own, others = (
+            of.weights @ np.array([samples.mean(1) for samples in of.positions])
+            for of in (self, other)
+        )
+        size = max(np.abs(own).max(), np.abs(others).max())
+        return bool(np.abs(own - others).max() <= 0.1 * size)
 
     def mean(self) -> Estimate:
         """Return derivatives of means."""
@@ -203,7 +215,25 @@ class Differences:
         varies = spread > 1e-6 * size
         reach = np.max(moved[varies] / np.maximum(spread, 1e-3 * moved)[varies], initial=0.0)
         # a difference over much of the distribution is none of its derivatives
-        return found if reach <= FAR else self._stencil(path, value, step * FAR / reach)
+        if reach > FAR:
+            step *= FAR / reach
+            found = self._stencil(path, value, step)
+        return found if path in self.program.parameters else self._within_jumps(path, step, found)
+
+    def _within_jumps(self, path: str, step: float, found: Stencil | None) -> Stencil | None:
+        """Return a difference over so little that no jump is in it, where there are any.
+
+        Whole beds and wards are installed for a plan: what is less than one more jumps with it.
+        """
+        for _ in range(NEARER):
+            if found is None:
+                return None
+            step /= CLOSER
+            closer = self._stencil(path, self.program.case.number(path), step)
+            if closer is None or found.is_like(closer):
+                return found
+            found = closer
+        return found
 
     def _stencil(self, path: str, value: float, step: float) -> Stencil | None:
         down, up = self._at(path, value - step), self._at(path, value + step)

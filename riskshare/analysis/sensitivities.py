@@ -11,7 +11,7 @@ import xarray as xr
 
 from riskshare.analysis.derivatives import Sums
 from riskshare.analysis.differences import MOST, Differences, Stencil
-from riskshare.analysis.kinks import at_kinks, beside
+from riskshare.analysis.kinks import at_kinks, beside, declared_kinks
 from riskshare.analysis.results import Results, looked_at
 from riskshare.analysis.streaming import count_of, parts_of, whole_blocks
 from riskshare.case import Case
@@ -214,7 +214,10 @@ class _Run:
             apart = np.abs(first - still)
             crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
         if after is not None:
-            at_kink = at_kinks(*(self._told(look.sum(0)) for look in (first, after)))
+            own, others = (self._told(look.sum(0)) for look in (first, after))
+            at_kink = at_kinks(own, others, crossing | (MEAN not in functionals.kinds))
+        known = set(declared_kinks(self.program.case))
+        at_kink |= np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
                 own = (crossing == gated) & ~at_kink
@@ -237,7 +240,7 @@ class _Run:
         return np.concatenate([found["derivatives"] for _, found in run])
 
     def _told(self, derivatives: Floats) -> Floats:
-        """Return what tells of kinks: means, or all but quantiles that are one value.
+        """Return what tells of kinks: means, or all but of quantiles that are one value.
 
         Samples that are at such a quantile are not at it beside a kink, nor anywhere else.
         """

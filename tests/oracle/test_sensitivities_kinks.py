@@ -7,6 +7,7 @@ from riskshare.analysis.kinks import at_kinks, beside
 from riskshare.run.chunks import run_chunks
 from riskshare.run.gradients import program_of
 from riskshare.run.sampling import sampling_of
+from riskshare.run.tables import ready
 
 SIZE = "changes.fewer-operations.size"
 
@@ -93,6 +94,26 @@ def test_only_numbers_at_an_end_or_at_0_are_looked_at_from_beside():
 
 
 def test_a_kink_is_where_a_derivative_is_another_beside():
-    own = np.array([[[1.0, 2.0, 0.0, 5.0], [4.0, 2.0, 0.0, np.nan]]])
-    others = np.array([[[1.01, 2.0, 0.0, 5.0], [4.1, 1.5, 1.0, 1.0]]])
-    assert at_kinks(own, others).tolist() == [False, True, True, False]
+    own = np.array([[[1.0, 2.0, 0.0, 5.0, 1.0], [4.0, 2.0, 0.0, np.nan, 1.0]]])
+    others = np.array([[[1.01, 2.0, 0.0, 5.0, 1.02], [4.1, 1.5, 1.0, 1.0, 1.0]]])
+    few = np.array([True, True, False, False, False])
+    assert at_kinks(own, others, few).tolist() == [False, True, True, False, True]
+
+
+def test_a_number_that_makes_whole_steps_is_differenced_between_their_jumps():
+    """Beds come in wards of 25: with wards a hundredth larger, one fewer is installed by plan."""
+    of, path = rs.load_case("greater-nottingham-benchmark"), "lines.bed-days.cost.step.size"
+    found = rs.sensitivities(of, paths=[path], statistics=["mean"], partners=["lead"]).isel(year=0)
+    row, size = [partner.name for partner in of.partners].index("lead"), of.number(path)
+
+    def mean(value):
+        bound = ready(of.with_numbers({path: value}))
+        sampling = sampling_of(65_536, 1, "sobol", 16)
+        arrays = run_chunks(bound, sampling, ("position",), np.float64, None, None)
+        return arrays["position"].mean(-1).sum(0)[row]
+
+    within, across = (
+        (mean(size * (1 + h)) - mean(size * (1 - h))) / (2 * h * size) for h in (1e-3, 2e-2)
+    )
+    assert across < 0 < within
+    assert abs(found.position_mean_derivative.item() - within) < 0.05 * within
