@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from riskshare.analysis.derivatives import ALIKE
 from riskshare.analysis.results import ATOM_SHARE, Results
 from riskshare.bind import Bound
 from riskshare.errors import CaseError
@@ -42,6 +43,9 @@ ROUNDING = 2.0**-24
 MOST = 65_536
 """Samples at most."""
 
+EDGE = 0.1
+"""Share of many samples at a value that may move otherwise than they do."""
+
 NEARER, CLOSER = 3, 8
 """How often a step is shortened at most where there are jumps, and to what part of itself."""
 
@@ -65,13 +69,15 @@ class Stencil:
     """(series): as `riskshare.program.functionals.Functionals` has it."""
 
     def is_like(self, other: "Stencil") -> bool:
-        """Return whether means have the same slopes by another difference, to a tenth of them."""
-        own, others = (
-            of.weights @ np.array([samples.mean(1) for samples in of.positions])
-            for of in (self, other)
-        )
-        size = max(np.abs(own).max(), np.abs(others).max())
-        return bool(np.abs(own - others).max() <= 0.1 * size)
+        """Return whether means have the same slopes by another difference.
+
+        To a tenth of them, or within what is known: fewer samples cross a step in a shorter one.
+        """
+        found, others = self.mean(), other.mean()
+        size = max(np.abs(found.value).max(), np.abs(others.value).max())
+        known = 3 * np.hypot(found.error, others.error)
+        gap = np.abs(found.value - others.value)
+        return bool((gap <= np.maximum(0.1 * size, known)).all())
 
     def mean(self) -> Estimate:
         """Return derivatives of means."""
@@ -108,19 +114,31 @@ class Stencil:
             self._quantile(level, WINDOW * share) for share in (1.0, WIDER, 1 / WIDER**2)
         )
         off = np.maximum(np.abs(wide.value - found.value), np.abs(narrow.value - found.value))
-        held = self._held(level)
+        held = self._at_quantile(level).mean(1) > ATOM_SHARE
         alone = self._varied(self._rows(lambda x, _: (_at(x, level), np.zeros_like(x))))
-        return Estimate(
-            np.where(held, alone.value, found.value),
-            np.where(held, alone.error, np.hypot(found.error, off)),
-        )
+        value = np.where(held, alone.value, found.value)
+        error = np.where(held, alone.error, np.hypot(found.error, off))
+        return self._together(Estimate(value, error), level)
 
-    def _held(self, level: float) -> NDArray[np.bool_]:
-        """Return of which series many samples are at the quantile."""
+    def _at_quantile(self, level: float) -> NDArray[np.bool_]:
+        """Return which samples are at the quantile, (series, sample)."""
         places = np.array([_at(row, level) for row in self.own])
         near = reach_of(self.own.std(1), places, self.grain)
-        share = (np.abs(self.own - places[:, None]) <= near[:, None]).mean(1)
-        return np.asarray(share > ATOM_SHARE)
+        return np.asarray(np.abs(self.own - places[:, None]) <= near[:, None])
+
+    def _together(self, found: Estimate, level: float) -> Estimate:
+        """Return an estimate but of series whose many samples at a quantile move apart: NaN.
+
+        It then spreads, another way for more of the number than for less.
+        """
+        at = self._at_quantile(level)
+        moves = np.tensordot(self.weights, np.array(self.positions), 1)
+        speed = np.array([np.median(row[here]) for row, here in zip(moves, at, strict=True)])
+        near = np.maximum(ALIKE * np.abs(speed), 8 * self._rounding)[:, None]
+        others = (at & (np.abs(moves - speed[:, None]) > near)).mean(1)
+        # a step as long as this one takes some from the edge of what they share
+        gone = (others > EDGE * at.mean(1)) & (at.mean(1) > ATOM_SHARE)
+        return Estimate(*(np.where(gone, np.nan, part) for part in found))
 
     def _quantile(self, level: float, width: float) -> Estimate:
         half = width * min(level, 1 - level)
@@ -141,15 +159,18 @@ class Stencil:
             short = np.minimum(x - quantile, 0) / tail
             return -(quantile + short.mean()), -short
 
-        return self._varied(self._rows(of))
+        return self._together(self._varied(self._rows(of)), tail)
 
     def _varied(self, found: Estimate) -> Estimate:
         """Return an estimate but of series that are one value but for rounding."""
         return Estimate(*(np.where(self.grain > 0, np.nan, part) for part in found))
 
-    def _rows(self, statistic: Any) -> Estimate:
+    @property
+    def _rounding(self) -> float:
         # money that is passed on is rounded as well, and may be more than what stays
-        rounding = ROUNDING * np.abs(self.positions[-1]).max() * np.abs(self.weights).max()
+        return float(ROUNDING * np.abs(self.positions[-1]).max() * np.abs(self.weights).max())
+
+    def _rows(self, statistic: Any) -> Estimate:
         found = []
         for row in range(len(self.own)):
             at = [
@@ -163,8 +184,8 @@ class Stencil:
             )
             error = self.replicates.error(sum(influences))
             if at[0][1].dtype != np.bool_:
-                error = np.hypot(error, rounding)
-            # of one side alone: what a step twice as long would have found otherwise
+                error = np.hypot(error, self._rounding)
+            # of one side alone: half of what the second order makes of the first
             bend = (self.weights - self.nearest) @ values / 2
             found.append((self.weights @ values, np.hypot(error, bend)))
         value, error = np.array(found).T
@@ -208,7 +229,7 @@ class Differences:
         found = self._stencil(path, value, step)
         if found is None:
             return None
-        start, stop = found.positions[:2]
+        start, stop = found.positions[0], found.positions[-1]
         moved = np.abs(stop.mean(1) - start.mean(1))
         spread, size = start.std(1), np.abs(start).max()
         # a position that never varies may be moved as far as one likes
@@ -223,7 +244,8 @@ class Differences:
     def _within_jumps(self, path: str, step: float, found: Stencil | None) -> Stencil | None:
         """Return a difference over so little that no jump is in it, where there are any.
 
-        Whole beds and wards are installed for a plan: what is less than one more jumps with it.
+        Whole beds and wards are installed for a plan, and their number jumps with what a ward
+        holds. None where the number stands at such a jump: no step is short enough.
         """
         for _ in range(NEARER):
             if found is None:
@@ -233,7 +255,7 @@ class Differences:
             if closer is None or found.is_like(closer):
                 return found
             found = closer
-        return found
+        return None
 
     def _stencil(self, path: str, value: float, step: float) -> Stencil | None:
         down, up = self._at(path, value - step), self._at(path, value + step)

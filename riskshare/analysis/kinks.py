@@ -6,8 +6,8 @@ for numbers of 0 or at the end of what they may be. A derivative taken through t
 side wherever it meets a tie, and not always the same one, so that what comes of several is the
 slope to neither side and need not even lie between them.
 
-It is told by a look from beside: with all such numbers moved inside by a hair, ties are gone, and a
-derivative that is another one there stands at a kink.
+It is told by a look from beside: with such numbers, of those asked for, moved inside by a hair,
+ties are gone, and a derivative that is another one there stands at a kink.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,13 +37,17 @@ def beside(case: Case, numbers: Mapping[str, float], money: float) -> dict[str, 
     money
         What amounts of money are small beside.
     """
+    standing = [
+        (path, value, declared)
+        for path, value, declared in case.declared_numbers()
+        if path in numbers and value in (0, declared.lower, declared.upper)
+    ]
     found = {}
-    for path, value, declared in case.declared_numbers():
-        if path not in numbers or value not in (0, declared.lower, declared.upper):
-            continue
+    for i, (path, value, declared) in enumerate(standing):
         scale = money if declared.unit == "money per year" else abs(value) or 1.0
         inside = -1 if value == declared.upper else 1
-        found[path] = value + inside * HAIR * scale
+        # not all by the same, or a tie of two of them would stay one
+        found[path] = value + inside * HAIR * scale * (1 + i / len(standing))
     return found
 
 

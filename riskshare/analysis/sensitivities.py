@@ -80,7 +80,7 @@ def sensitivities(
       counts, steps of cost and tables of laws, for numbers that stand at a kink
       (`riskshare.analysis.kinks`), and for the other statistics beyond a gate. At the end of what a
       number may be they are taken to the inside. The step either way is 2 % of the number, or
-      0.002 where it is 0, and less where that moves a mean by a fortieth of its standard deviation.
+      0.002 where it is 0, less where a mean moves by a twentieth of its standard deviation in all.
       Quantiles are averaged over a fifth of the tail to each side of the level;
     - ``none``: no derivative: the number may not move a little by itself. NaN.
 

@@ -23,7 +23,10 @@ def picked(values: Numbers, places: tuple[int, ...], axis: int = 0) -> Numbers:
 
 
 def replaced(values: Numbers, places: tuple[int, ...], others: Numbers) -> Numbers:
-    """Return an array with some of its rows, the first axis, replaced by others."""
+    """Return an array with some of its rows, the first axis, replaced by others.
+
+    The others are as many rows, of the same type and number of samples.
+    """
     if places == tuple(range(values.shape[0])):
         return others
     if not isinstance(values, jax.Array):

@@ -55,8 +55,8 @@ def of_people(
         persons.append(cost * level[row])
         start += slots
     factor = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 1)
-    own = picked(unit_cost, structure.peopled) * factor
-    return replaced(unit_cost, structure.peopled, own), jnp.concatenate(persons)
+    drawn = picked(unit_cost, structure.peopled) * factor
+    return replaced(unit_cost, structure.peopled, drawn), jnp.concatenate(persons)
 
 
 def by_line(structure: Structure, slot_cost: Array) -> Array:

@@ -1,13 +1,16 @@
 """Derivatives at kinks and beside atoms, against slopes of runs in float64 that are taken here."""
 
 import numpy as np
+import pytest
 
 import riskshare as rs
+from riskshare.analysis.differences import Stencil
 from riskshare.analysis.kinks import at_kinks, beside
 from riskshare.run.chunks import run_chunks
 from riskshare.run.gradients import program_of
 from riskshare.run.sampling import sampling_of
 from riskshare.run.tables import ready
+from riskshare.statistics import Replicates
 
 SIZE = "changes.fewer-operations.size"
 
@@ -117,3 +120,53 @@ def test_a_number_that_makes_whole_steps_is_differenced_between_their_jumps():
     )
     assert across < 0 < within
     assert abs(found.position_mean_derivative.item() - within) < 0.05 * within
+
+
+def test_at_a_jump_there_is_no_derivative():
+    """With wards of this size the plan needs 46 of them exactly."""
+    of, path = rs.load_case("greater-nottingham-benchmark"), "lines.bed-days.cost.step.size"
+    of = of.with_numbers({path: 360_000 / 365 / 0.85 / 46})
+    found = rs.sensitivities(of, paths=[path], statistics=["mean"], partners=["lead"])
+    assert found.method.item() == "none"
+    assert np.isnan(found.position_mean_derivative.item())
+
+
+def test_noise_is_no_jump():
+    """Fewer samples cross a step in a shorter one: the longer difference is the better known."""
+    of, path = rs.load_case("greater-nottingham-benchmark"), "members.residents.sd"
+    found = rs.sensitivities(of, paths=[path], statistics=["mean"], partners=["lead"])
+    assert found.method.item() == "differences"
+    assert found.position_mean_derivative_error.item() < 3e7
+
+
+def test_numbers_that_meet_each_other_at_0_are_told_apart():
+    """A share of losses of 0 at a floor of 0: above it the rate counts, below it the floor."""
+    of = rs.load_case("shared-savings-aco").with_numbers({"mssp.shared-savings.rate[loss]": 0.0})
+    rate, floor = "mssp.shared-savings.rate[loss]", "mssp.shared-savings.quality.floor"
+    found = [
+        rs.sensitivities(of, paths=paths, statistics=["mean"], partners=["aco"]).sel(path=rate)
+        for paths in ([rate], [rate, floor])
+    ]
+    alone, together = (one.position_mean_derivative.item() for one in found)
+    assert alone < -1e6
+    assert together == pytest.approx(alone, rel=1e-6)
+
+
+def stencil(low, high):
+    weights = np.array([-1.0, 1.0]) / 0.02
+    own = (low + high) / 2
+    replicates = Replicates.labelled(np.repeat(np.arange(16), own.shape[1] // 16))
+    zero = np.zeros(len(own))
+    return Stencil((low, high), (zero, zero), weights, weights, replicates, own, zero, zero)
+
+
+def test_what_many_samples_share_and_leave_at_different_speeds_has_no_derivative():
+    """Two thirds of them at 0: of one series all move by 3 a unit, of the other by 1 to 5."""
+    pick = np.random.default_rng(1)
+    x = np.maximum(pick.normal(-0.4, 1, 16_384), 0)
+    speed = np.stack([np.full(x.shape, 3.0), pick.uniform(1, 5, x.shape)])
+    found = stencil(x - 0.01 * speed, x + 0.01 * speed)
+    alike, apart = found.quantile(0.5).value
+    assert alike == pytest.approx(3)
+    assert np.isnan(apart)
+    assert np.isnan(found.tail_value_at_risk(0.5).value).tolist() == [False, True]
