@@ -220,10 +220,10 @@ class _Run:
         at_kink |= np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
-                own = (crossing == gated) & ~at_kink
-                if own.any() and (not gated or name in SMOOTHED):
-                    part = Estimate(estimate.value[:, own], estimate.error[:, own])
-                    found.put(name, level, places[own], part, method)
+                these = (crossing == gated) & ~at_kink
+                if these.any() and (not gated or name in SMOOTHED):
+                    part = Estimate(estimate.value[:, these], estimate.error[:, these])
+                    found.put(name, level, places[these], part, method)
 
     def _look(
         self, gradients: Gradients, numbers: Mapping[str, float], *, differentiated: bool = True

@@ -3,18 +3,20 @@
 The differences are taken here, from positions of two runs at numbers moved by hand, without the
 package's own differences. For each number, partner and statistic the two may be apart by
 
-    t x sqrt(e_g^2 + e_d^2) + 2 |d(2h) - d(h)| + |d_right - d_left| / 2 + rounding
+    t x sqrt(e_g^2 + e_d^2) + |d(2h) - d(h)| + |d_right - d_left| / 2 + rounding
 
 - e_g is the stated error of the derivative; e_d that of the difference, between the independent
   replicates of the run, from influence values of the statistic at both ends;
 - t is Student's on as many degrees of freedom as replicates less one, so that one case in a hundred
   would fail by chance: family-wise, after Bonferroni, over all comparisons of the case;
-- d(2h) - d(h) is how far the difference itself depends on its step, of which a slope to one side
-  alone depends twice as much: curvature;
+- d(2h) - d(h) is how far the difference itself depends on its step: kinks and curvature;
 - d_left and d_right are the differences to either side: at a kink, such as a growth of 0 or a share
   of 1, what is found lies between them;
 - rounding is that of derivatives in float32: 3e-5 of the number's largest derivative. Positions of
   the differences are in float64.
+
+A number at the end of what it may be has a difference to one side: its derivative is that inside.
+Not so of shares that sum to one, of which none may move alone to either side.
 
 Numbers that are differenced by the package are compared with runs of another seed and other steps.
 """
@@ -48,7 +50,12 @@ class Runs:
 
     def __init__(self, case, seed, replicates, each):
         self.case, self.program = case, program_of(case)
-        self.units = {path: declared.unit for path, _, declared in case.declared_numbers()}
+        declared = {path: one for path, _, one in case.declared_numbers()}
+        self.units = {path: one.unit for path, one in declared.items()}
+        self.ends = {
+            path: (None, None) if one.sums_to_one else (one.lower, one.upper)
+            for path, one in declared.items()
+        }
         self.sampling = Sampling("sobol", seed, replicates, each)
         targets = np.asarray(self.program.bound.numbers.yearly.target)[:, :, 0]
         self.results = Results.of(case, targets, None, ("all",))
@@ -63,6 +70,13 @@ class Runs:
         except CaseError:
             return None
         return bound if bound.structure == self.program.bound.structure else None
+
+    def sides(self, path, value, step):
+        """Where a step leads either way, within what the number may be."""
+        lower, upper = self.ends[path]
+        low = value - step if lower is None else max(value - step, lower)
+        high = value + step if upper is None else min(value + step, upper)
+        return low, high
 
     def at(self, path, value):
         """Positions (series, replicate, sample) and targets; None where the number is refused."""
@@ -175,8 +189,10 @@ def apart(case, paths, *, replicates, each):
             step = step_of(runs[seed], path, value, base[seed])
             if step is None:
                 continue
-            near = difference(runs[seed], path, value - step, value + step, base[seed])
-            far = difference(runs[seed], path, value - 2 * step, value + 2 * step)
+            sides = runs[seed].sides(path, value, step)
+            both = value not in sides
+            near = difference(runs[seed], path, *sides, base[seed] if both else None)
+            far = difference(runs[seed], path, *runs[seed].sides(path, value, 2 * step))
             if near is None or far is None:
                 continue
             # what the kernel's float32 leaves of money that is passed on from partner to partner
@@ -190,7 +206,7 @@ def apart(case, paths, *, replicates, each):
                 if "level" in got.dims:
                     got, error = got.isel(level=0), error.isel(level=0)
                 d, e, *kink = near[name]
-                bias = 2 * np.abs(far[name][0] - d) + sum(kink)
+                bias = np.abs(far[name][0] - d) + sum(kink)
                 unit = 0.0 if name == "probability_of_deficit" else rounding
                 for i, partner in enumerate(runs[seed].results.partners):
                     rows.append(
