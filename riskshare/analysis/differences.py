@@ -4,9 +4,8 @@ They are central, ``(f(+h) - f(-h)) / 2h``, but for a number at the end of what 
 moves to the inside: ``(-3 f(0) + 4 f(h) - f(2h)) / 2h``, as good to a second order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,9 +38,6 @@ WIDER = 2**0.5
 
 ROUNDING = 2.0**-24
 """What positions in float32 are rounded by, as a share of them."""
-
-MOST = 65_536
-"""Samples at most."""
 
 EDGE = 0.1
 """Share of many samples at a value that may move otherwise than they do."""
@@ -207,9 +203,11 @@ class Differences:
         dtype: Any,
         workers: int,
         grain: Floats,
+        slopes: Mapping[str, Floats],
         paths: Sequence[str],
     ) -> None:
-        self.grain = grain
+        """Take, of some numbers, about what means do, (series): it says how far to step."""
+        self.grain, self.slopes = grain, slopes
         # all of them are given whichever moves: a program compiles for every other set
         self.own = {path: program.parameters[path] for path in paths if path in program.parameters}
         self.program, self.results, self.dtype, self.workers = program, results, dtype, workers
@@ -221,25 +219,33 @@ class Differences:
         }
         labels = sampling.replicate()
         self.replicates = Replicates() if labels is None else Replicates.labelled(labels)
+        self._unmoved = self._positions(program.bound)
 
     def stencil(self, path: str) -> Stencil | None:
         """Return what a number moves, None where it cannot move by itself."""
         value = self.program.case.number(path)
         step = RELATIVE * (abs(value) or OF_NOTHING)
+        if path in self.slopes:
+            # by half as far as may be: beside a kink they move faster
+            expected = self._reach(2 * step * self.slopes[path])
+            step *= min(1.0, FAR / 2 / expected) if expected > FAR / 2 else 1.0
         found = self._stencil(path, value, step)
         if found is None:
             return None
-        start, stop = found.positions[0], found.positions[-1]
-        moved = np.abs(stop.mean(1) - start.mean(1))
-        spread, size = start.std(1), np.abs(start).max()
-        # a position that never varies may be moved as far as one likes
-        varies = spread > 1e-6 * size
-        reach = np.max(moved[varies] / np.maximum(spread, 1e-3 * moved)[varies], initial=0.0)
+        reach = self._reach(found.positions[-1].mean(1) - found.positions[0].mean(1))
         # a difference over much of the distribution is none of its derivatives
         if reach > FAR:
             step *= FAR / reach
             found = self._stencil(path, value, step)
         return found if path in self.program.parameters else self._within_jumps(path, step, found)
+
+    def _reach(self, moved: Floats) -> float:
+        """Return how far means move, (series), in standard deviations at most."""
+        spread, size = self._unmoved.std(1), np.abs(self._unmoved).max()
+        # a position that never varies may be moved as far as one likes
+        varies = spread > 1e-6 * size
+        held = np.maximum(spread, 1e-3 * np.abs(moved))
+        return float(np.max(np.abs(moved)[varies] / held[varies], initial=0.0))
 
     def _within_jumps(self, path: str, step: float, found: Stencil | None) -> Stencil | None:
         """Return a difference over so little that no jump is in it, where there are any.
@@ -300,10 +306,6 @@ class Differences:
         except CaseError:
             return None
         return bound if bound.structure == self.program.bound.structure else None
-
-    @cached_property
-    def _unmoved(self) -> Floats:
-        return self._positions(self.program.bound)
 
     def _positions(self, bound: Bound) -> Floats:
         arrays = run_chunks(bound, self.sampling, ("position",), self.dtype, self.workers, None)

@@ -6,8 +6,10 @@ for numbers of 0 or at the end of what they may be. A derivative taken through t
 side wherever it meets a tie, and not always the same one, so that what comes of several is the
 slope to neither side and need not even lie between them.
 
-It is told by a look from beside: with such numbers, of those asked for, moved inside by a hair,
-ties are gone, and a derivative that is another one there stands at a kink.
+It is told by looks from beside: with such numbers, of those asked for, moved inside by a hair, ties
+are gone, and a derivative that is another one there stands at a kink. What is another one because
+samples moved, a few at a cap or many that nearly cancel, is four times as much so at four hairs; at
+a kink it is the same.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,12 +24,17 @@ HAIR = 1e-5
 """How far numbers move, as a share of 1 or of themselves; money, as one of standard deviations.
 More than single precision rounds, and less than results notice but for ties."""
 
+FURTHER = 4
+"""Hairs of a second look."""
+
 APART, BY_FEW = 0.01, 0.1
 """By how much derivatives of means differ beside a kink, at least, and those that few samples tell
 of: at a gate, or about a quantile. Without a kink they differ by up to 0.004 and 0.05."""
 
 
-def beside(case: Case, numbers: Mapping[str, float], money: float) -> dict[str, float]:
+def beside(
+    case: Case, numbers: Mapping[str, float], money: float, hairs: int = 1
+) -> dict[str, float]:
     """Return numbers that stand at 0 or at an end of what they may be, moved inside by a hair.
 
     Parameters
@@ -36,6 +43,8 @@ def beside(case: Case, numbers: Mapping[str, float], money: float) -> dict[str, 
         Those that may move, by path.
     money
         What amounts of money are small beside.
+    hairs
+        Over how many they are moved.
     """
     standing = [
         (path, value, declared)
@@ -47,7 +56,7 @@ def beside(case: Case, numbers: Mapping[str, float], money: float) -> dict[str, 
         scale = money if declared.unit == "money per year" else abs(value) or 1.0
         inside = -1 if value == declared.upper else 1
         # not all by the same, or a tie of two of them would stay one
-        found[path] = value + inside * HAIR * scale * (1 + i / len(standing))
+        found[path] = value + inside * hairs * HAIR * scale * (1 + i / len(standing))
     return found
 
 
@@ -64,12 +73,24 @@ def declared_kinks(case: Case) -> Iterator[str]:
             yield path
 
 
-def at_kinks(own: Floats, others: Floats, few: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def at_kinks(
+    own: Floats, near: Floats, few: NDArray[np.bool_], further: Floats | None = None
+) -> NDArray[np.bool_]:
     """Return which numbers stand at a kink, (path), by derivatives at them and beside them.
 
-    Both are (weight, series, path); NaN where nothing can be told. ``few``, (path), says of which
-    few samples tell.
+    Parameters
+    ----------
+    own, near, further
+        Derivatives at the numbers, a hair beside and, where it has been seen, `FURTHER` hairs
+        beside: (weight, series, path). NaN where nothing can be told.
+    few
+        Of which numbers few samples tell, (path).
     """
-    apart = np.nan_to_num(np.abs(others - own)).max(1)
-    size = np.nan_to_num(np.maximum(np.abs(own), np.abs(others))).max(1)
-    return np.asarray((apart > np.where(few, BY_FEW, APART) * size).any(0))
+    apart = np.nan_to_num(np.abs(near - own)).max(1)
+    size = np.nan_to_num(np.maximum(np.abs(own), np.abs(near))).max(1)
+    found = apart > np.where(few, BY_FEW, APART) * size
+    if further is not None:
+        # what is left of it at no distance at all
+        left = np.nan_to_num(np.abs((FURTHER * near - further) / (FURTHER - 1) - own)).max(1)
+        found &= left > apart / 2
+    return np.asarray(found.any(0))

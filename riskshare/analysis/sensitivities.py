@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from riskshare.analysis.derivatives import Sums
-from riskshare.analysis.differences import MOST, Differences, Stencil
-from riskshare.analysis.kinks import at_kinks, beside, declared_kinks
+from riskshare.analysis.differences import Differences, Stencil
+from riskshare.analysis.kinks import FURTHER, at_kinks, beside, declared_kinks
 from riskshare.analysis.results import Results, looked_at
 from riskshare.analysis.streaming import count_of, parts_of, whole_blocks
 from riskshare.case import Case
@@ -19,6 +20,7 @@ from riskshare.errors import ArgumentError
 from riskshare.names import ALL_YEARS, LEVEL, PARTNER, YEAR
 from riskshare.outcomes import attributes
 from riskshare.program.functionals import Functionals, Kind
+from riskshare.program.streams import BLOCK
 from riskshare.run.chunks import run_chunks
 from riskshare.run.devices import threads
 from riskshare.run.gradients import Gradients, gradients_of, program_of
@@ -44,7 +46,7 @@ sees how far a position jumps."""
 
 METHODS = ("pathwise", "smoothed", "differences", "none")
 PILOT = 65_536
-"""Samples at most that say where each distribution is looked at."""
+"""Samples at most that say where each distribution is looked at, and of each difference."""
 
 LOOKED_AT = 4
 """Blocks that tell whether a number reaches a gate, or stands at a kink."""
@@ -197,27 +199,39 @@ class _Run:
         edges = levels if "quantile" in wanted else levels[:0]
         tails = self.tails if "tail_value_at_risk" in wanted else levels[:0]
         self.looked_at = np.unique(np.concatenate([edges, tails]).round(12))
+        self.slopes: dict[str, Floats] = {}
+        """Derivatives of means on the first blocks, by path: (series)."""
 
     def by_gradients(self, found: _Found, inner: tuple[str, ...]) -> None:
         """Put in what the kernel's derivative gives."""
         gradients = gradients_of(self.program.case, inner, self.dtype)
         functionals = self._functionals
-        nudged = beside(self.program.case, gradients.own, functionals.spread.max())
+        spread = float(functionals.spread.max())
+        nudged = beside(self.program.case, gradients.own, spread)
         # first of all, for what moves beside a kink may be more than at it: one program serves both
         after = self._look(gradients, gradients.own | nudged) if nudged else None
         sums, first = self._sums(gradients, functionals)
+        if MEAN in functionals.kinds:
+            means = first.mean(0)[functionals.kinds.index(MEAN)] / BLOCK
+            self.slopes = dict(zip(inner, means.T, strict=True))
         places = np.array([found.paths.index(path) for path in inner])
-        crossing, at_kink = np.zeros((2, len(inner)), bool)
+        crossing = np.zeros(len(inner), bool)
         if gradients.gates:
             # a number reaches a gate where holding all gates still changes its derivatives
             still = self._look(gradients, gradients.own, differentiated=False)
             apart = np.abs(first - still)
             crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
-        if after is not None:
-            own, others = (self._told(look.sum(0)) for look in (first, after))
-            at_kink = at_kinks(own, others, crossing | (MEAN not in functionals.kinds))
         known = set(declared_kinks(self.program.case))
-        at_kink |= np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
+        at_kink = np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
+        if after is not None:
+            own, near = (self._told(look.sum(0)) for look in (first, after))
+            few = crossing | (MEAN not in functionals.kinds)
+            seen = at_kinks(own, near, few)
+            if (seen & ~at_kink).any():
+                nudged = beside(self.program.case, gradients.own, spread, FURTHER)
+                further = self._told(self._look(gradients, gradients.own | nudged).sum(0))
+                seen = at_kinks(own, near, few, further)
+            at_kink |= seen
         for name, level, estimate in self._estimates(sums):
             for gated, method in ((False, "pathwise"), (True, "smoothed")):
                 these = (crossing == gated) & ~at_kink
@@ -262,33 +276,38 @@ class _Run:
         differences = Differences(
             self.program,
             self.results,
-            self._at_most(MOST),
+            self._few_samples,
             self.dtype,
-            self.workers,
+            # threads are over numbers, whose runs are short, unless there is but one
+            self.workers if len(missing) == 1 else 1,
             grain=np.asarray(self._functionals.grain),
+            slopes=self.slopes,
             paths=[found.paths[place] for place in missing],
         )
-        for place in missing:
+
+        def differenced(place: int) -> list[tuple[str, int | None, Estimate]]:
             stencil = differences.stencil(found.paths[place])
-            if stencil is None:
-                continue
             lacking = tuple(name for name in self.wanted if found.method[name][place] == "none")
-            for name, level, estimate in self._differences(stencil, lacking):
-                found.put(name, level, place, estimate, "differences")
+            return [] if stencil is None else list(self._differences(stencil, lacking))
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            for place, estimates in zip(missing, pool.map(differenced, missing), strict=True):
+                for name, level, estimate in estimates:
+                    found.put(name, level, place, estimate, "differences")
+
+    @cached_property
+    def _few_samples(self) -> Sampling:
+        asked = min(PILOT, self.sampling.samples)
+        return sampling_of(asked, self.sampling.seed, self.sampling.sampler, REPLICATES)
 
     @cached_property
     def _functionals(self) -> Functionals:
-        pilot = self._at_most(PILOT)
-        keep = ("received", "paid", "position")
-        arrays = run_chunks(self.program.bound, pilot, keep, self.dtype, self.workers, None)
+        few, keep = self._few_samples, ("received", "paid", "position")
+        arrays = run_chunks(self.program.bound, few, keep, self.dtype, self.workers, None)
         rows = (arrays["received"] + arrays["paid"]).mean(-1, dtype=np.float64).ravel()
         results = replace(self.results, flows=np.abs(self.results.weights) @ rows)
         values = results.sums(arrays["position"])
         return looked_at(results, values, self.looked_at, self._kinds())
-
-    def _at_most(self, samples: int) -> Sampling:
-        asked = min(samples, self.sampling.samples)
-        return sampling_of(asked, self.sampling.seed, self.sampling.sampler, REPLICATES)
 
     def _kinds(self) -> tuple[Kind, ...]:
         found: list[Kind] = []

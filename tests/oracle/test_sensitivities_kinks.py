@@ -101,6 +101,23 @@ def test_a_kink_is_where_a_derivative_is_another_beside():
     others = np.array([[[1.01, 2.0, 0.0, 5.0, 1.02], [4.1, 1.5, 1.0, 1.0, 1.0]]])
     few = np.array([True, True, False, False, False])
     assert at_kinks(own, others, few).tolist() == [False, True, True, False, True]
+    # the second one's is four times as far off at four hairs: samples moved
+    further = np.array([[[1.04, 2.0, 0.0, 5.0, 1.02], [4.4, 0.0, 1.1, 1.0, 1.0]]])
+    assert at_kinks(own, others, few, further).tolist() == [False, False, True, False, True]
+
+
+def test_a_number_that_few_samples_tell_of_is_not_at_a_kink():
+    """Moving an efficiency of 0 by a hair moves a payment of 60 million by 1,000.
+
+    That takes a few samples across the cap and turned the derivative of what is left over, large
+    amounts of either sign, by a sixth; a growth of 0 does stand at a kink.
+    """
+    of = rs.load_case("mid-nottinghamshire-msk")
+    paths = ["residual_key[acute]", "msk.pool.caps[0].limit", "lines.outpatients.growth"]
+    standing = ["msk.capitated.efficiency", "msk.block.uplift", "msk.block.in_force"]
+    found = rs.sensitivities(of, paths=paths + standing, statistics=["mean"], partners=["acute"])
+    methods = found.method.sel(path=paths, statistic="mean").values
+    assert methods.tolist() == ["pathwise", "pathwise", "differences"]
 
 
 def test_a_number_that_makes_whole_steps_is_differenced_between_their_jumps():
