@@ -9,6 +9,8 @@ from riskshare.checks.given import SUM_TOLERANCE, Findings
 from riskshare.laws.dependence import score_correlations
 from riskshare.laws.indices import LawMap
 from riskshare.laws.marginal import AbstractLaw
+from riskshare.laws.nearest import Floats
+from riskshare.names import delay_name, delivery_name, members_name
 from riskshare.parameters import declaration_of, expand
 from riskshare.system import AbstractIndex, Delay, Line, Noise
 
@@ -148,7 +150,7 @@ _ACTS = {"noise": "activity", "unit_cost_noise": "unit_cost", "case_mix_noise": 
 def _check_apart(
     case: "Case", line: Line, noise: Noise, name: str, path: str, found: Findings
 ) -> None:
-    """Check that no driver both moves a line and couples its chance: the mean would move."""
+    """Check that nothing that moves a line goes with its chance: the mean would move."""
     loadings = expand(line.loadings, declaration_of(Line, "loadings"), case.labels())
     factors = expand(noise.factors, declaration_of(Noise, "factors"), case.labels())
     powers = expand(noise.dispersion, declaration_of(Noise, "dispersion"), case.labels())
@@ -161,7 +163,41 @@ def _check_apart(
                 'it through a driver that acts_on = "chance", correlated with nothing that moves '
                 "the line",
             )
+    if not found.clean(path):
+        return
+    names = list(case.indices())
+    weights = np.zeros(len(names))
+    weights[: len(factors)] = factors  # drivers come first
+    along = weights @ score_matrix(case)
+    moving = {driver.name for driver, power in zip(case.drivers, powers, strict=True) if power}
+    moving |= _moving(case, line, loadings, _ACTS[name])
+    for index, correlation in zip(names, along, strict=True):
+        if index in moving and abs(correlation) > _ROUNDING:
+            found.add(
+                f"{path}.factors",
+                f"the score they make is correlated {correlation:.2g} with {index!r}, which moves "
+                "the line too, and chance would no longer have mean 1; leave that correlation out, "
+                "or let what they have in common be a driver that the line loads on",
+            )
 
+
+def _moving(case: "Case", line: Line, loadings: Floats, acts_on: str) -> set[str]:
+    """Return the indices that move what a line's chance multiplies."""
+    moving = {
+        driver.name
+        for driver, loading in zip(case.drivers, loadings, strict=True)
+        if loading and driver.acts_on == acts_on
+    }
+    if acts_on == "activity":
+        if line.exposure is not None:
+            moving.add(members_name(line.exposure))
+        for change in case.changes:
+            if line.name in (change.source, change.destination):
+                moving |= {delivery_name(change.name), delay_name(change.name)}
+    return moving
+
+
+_ROUNDING = 1e-9
 
 _FARTHEST = 6.3
 _LOST = 1e-3

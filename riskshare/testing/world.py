@@ -102,6 +102,7 @@ class World:
                 indices[quality_name(partner.name)] = partner.quality
             if partner.other_position is not None:
                 indices[other_name(partner.name)] = Rest.of(partner.other_position)
+        coupling = {driver.name for driver in drivers if driver.acts_on == "chance"}
         return Case(
             name=f"structure-{self.structure}",
             currency="GBP",
@@ -115,7 +116,8 @@ class World:
             ),
             drivers=drivers,
             correlations=self._correlations(
-                [n for n, index in indices.items() if not index.certain]
+                # what couples chance goes with nothing that moves a line
+                [n for n, index in indices.items() if not index.certain and n not in coupling]
             ),
             residual_key=shares(self.draw, self.organisations) if self.residual else None,
             deflator=self.given(Case, "deflator", -0.05, 0.1) if self.maybe() else None,

@@ -407,6 +407,26 @@ def test_what_would_be_a_wrong_number_is_refused_with_its_path():
     d = rs.Driver(name="d", acts_on="activity", law="lognormal", sd=0.2, centre="mean")
     both = line(loadings={"d": 1.0}, noise=rs.Noise(law="lognormal", cv=0.3, factors={"d": 0.9}))
     assert "noise.factors[d]: that driver moves the line too" in refused(lines=[both], drivers=[d])
+    winter = rs.Driver(name="w", acts_on="chance", law="normal", sd=0.1)
+    coupled = line(
+        loadings={"d": 1.0},
+        exposure="all",
+        noise=rs.Noise(law="lognormal", cv=0.3, factors={"w": 0.5}),
+    )
+    people = rs.Population(name="all", count=1000.0, law="normal", sd=0.01)
+    fewer = rs.Change(
+        name="m",
+        owner="payer",
+        source="spells",
+        size=0.2,
+        delivery=rs.Delivery(law="normal", sd=0.1),
+    )
+    whole = {"lines": [coupled], "drivers": [d, winter], "members": [people], "changes": [fewer]}
+    for other in ("d", "members[all]", "delivery[m]"):
+        message = refused(**whole, correlations=[rs.Correlation(between=["w", other], value=0.6)])
+        assert f"noise.factors: the score they make is correlated 0.3 with '{other}'" in message
+    case(**whole)
+    case(**whole, correlations=[rs.Correlation(between=["members[all]", "d"], value=0.6)])
     heavy = line(noise=rs.Noise(law=GeneralisedPareto(scale=1.0, shape=0.95)))
     assert "lines.spells.noise.law:" in refused(lines=[heavy])
     for law, power in ((Triangular(low=0.0, mode=1.0, high=2.0), -2.0), (Gamma(cv=1.0), -1.0)):
