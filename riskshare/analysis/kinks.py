@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from riskshare.case import Case
 from riskshare.statistics import Floats
 
+FAINT = 1e-4
+"""Of the largest derivative of a number, what may be rounding in others."""
+
 HAIR = 1e-5
 """How far numbers move, as a share of 1 or of themselves; money, as one of standard deviations.
 More than single precision rounds, and less than results notice but for ties."""
@@ -28,8 +31,9 @@ FURTHER = 4
 """Hairs of a second look."""
 
 APART, BY_FEW = 0.01, 0.1
-"""By how much derivatives of means differ beside a kink, at least, and those that few samples tell
-of: at a gate, or about a quantile. Without a kink they differ by up to 0.004 and 0.05."""
+"""By how much derivatives of means differ beside a kink, at least, as a share of each series' own,
+and those that few samples tell of: at a gate, or about a quantile. Without a kink they differ by up
+to 0.004 and 0.05, and where samples cross a limit by more, which a second look tells."""
 
 
 def beside(
@@ -86,11 +90,13 @@ def at_kinks(
     few
         Of which numbers few samples tell, (path).
     """
-    apart = np.nan_to_num(np.abs(near - own)).max(1)
-    size = np.nan_to_num(np.maximum(np.abs(own), np.abs(near))).max(1)
+    apart = np.nan_to_num(np.abs(near - own))
+    size = np.nan_to_num(np.maximum(np.abs(own), np.abs(near)))
     found = apart > np.where(few, BY_FEW, APART) * size
+    # money that is passed on leaves single precision's rounding with whom little of it stays
+    found &= apart > FAINT * size.max(1, keepdims=True)
     if further is not None:
         # what is left of it at no distance at all
-        left = np.nan_to_num(np.abs((FURTHER * near - further) / (FURTHER - 1) - own)).max(1)
+        left = np.nan_to_num(np.abs((FURTHER * near - further) / (FURTHER - 1) - own))
         found &= left > apart / 2
-    return np.asarray(found.any(0))
+    return np.asarray(found.any((0, 1)))

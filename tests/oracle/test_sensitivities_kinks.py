@@ -66,6 +66,23 @@ def test_a_share_kept_back_at_0_has_the_slope_inside():
     assert abs(got - inside)[payer] < 0.03 * abs(inside[payer])
 
 
+def test_a_share_of_1_has_the_slope_inside_for_who_gains_least_as_well():
+    """A fund that is passed all of a corridor passes on what it has, and owes what it has not.
+
+    Its slope by the share is 0.3 % of that of all insurers together, and twice as steep above 1.
+    """
+    of, path = rs.load_case("aca-risk-corridor"), "corridor.corridor-medicaid-plan.share[fund]"
+    found = rs.sensitivities(of, paths=[path], statistics=["mean"]).isel(path=0, year=0)
+    found = found.sel(partner="fund")
+    row, middle, h = [p.name for p in of.partners].index("fund"), means(of, path, 1.0), 1e-4
+    inside = ((middle - means(of, path, 1.0 - h)) / h)[row]
+    outside = ((means(of, path, 1.0 + h) - middle) / h)[row]
+    assert outside < 2 * inside < 0
+    error = found.position_mean_derivative_error.item()
+    assert found.method.item() == "differences"
+    assert abs(found.position_mean_derivative.item() - inside) < 4 * error + 1e-3 * abs(inside)
+
+
 def test_what_many_samples_share_does_not_move_with_those_beside_it():
     """London's 95 % quantile is what the backstop leaves it, whatever its price."""
     of = rs.load_case("national-risk-pool")
