@@ -54,5 +54,21 @@ class ArgumentError(RiskshareError):
     """A call with a value that means nothing, such as zero samples."""
 
 
+class TooLargeError(ArgumentError):
+    """A result that does not fit the memory available.
+
+    Parameters
+    ----------
+    found
+        What needs how much, and how much there is.
+    remedy
+        What to do instead, in calls of Python.
+    """
+
+    def __init__(self, found: str, remedy: str) -> None:
+        self.found, self.remedy = found, remedy
+        super().__init__(f"{found}; {remedy}")
+
+
 class NumericalError(RiskshareError):
     """Results that are not finite numbers."""

@@ -30,6 +30,15 @@ def actuals(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_run_that_does_not_fit_says_what_to_do_on_the_command_line() -> None:
+    answer = _riskshare("run", "msk-toy", "--samples", 10**11)
+
+    assert answer.returncode == 2
+    assert "of memory" in answer.stderr
+    assert "riskshare estimate" in answer.stderr
+    assert "keep=" not in answer.stderr
+
+
 def test_cases_prints_a_name_first_on_each_line() -> None:
     answer = _riskshare("cases")
     names = [line.split()[0] for line in answer.stdout.splitlines()]

@@ -44,6 +44,9 @@ app = typer.Typer(
 
 ResultsOption = Annotated[Path | None, out_option("the results")]
 
+FEWER = "take fewer --samples, or the table alone: riskshare estimate, which holds no samples"
+"""What to do on the command line where a run does not fit the memory."""
+
 
 @app.command()
 def cases() -> None:
@@ -95,6 +98,7 @@ def run(
     import riskshare as rs
     from riskshare.cli.progress import counting
     from riskshare.cli.settings import noted, print_settings
+    from riskshare.errors import TooLargeError
     from riskshare.report.distribution import print_distribution
     from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
@@ -106,16 +110,19 @@ def run(
     money_of_years(loaded, discount_rate, prices)
     given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
     with counting("simulating") as progress:
-        outcomes = rs.simulate(
-            loaded,
-            samples=samples,
-            seed=seed,
-            sampler=sampler,
-            given=given,
-            chance=chance,
-            repeats=repeats,
-            progress=progress,
-        )
+        try:
+            outcomes = rs.simulate(
+                loaded,
+                samples=samples,
+                seed=seed,
+                sampler=sampler,
+                given=given,
+                chance=chance,
+                repeats=repeats,
+                progress=progress,
+            )
+        except TooLargeError as error:
+            raise rs.ArgumentError(f"{error.found}; {FEWER}") from None
     outcomes = noted(outcomes, told)
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
     screen = standard_output()

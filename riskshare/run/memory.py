@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from riskshare.bind import Bound
-from riskshare.errors import ArgumentError
+from riskshare.errors import TooLargeError
 from riskshare.outcomes import BY_CHANGE, BY_LINE, BY_PARTNER
 
 REMEDY = (
@@ -53,13 +53,13 @@ def refuse_too_large(needed: int, what: str, remedy: str) -> None:
 
     Raises
     ------
-    ArgumentError
+    TooLargeError
         If more is needed than there is.
     """
     there = available_memory()
     if there is not None and needed > there:
-        raise ArgumentError(
-            f"{what} need {_amount(needed)} of memory, and {_amount(there)} are available; {remedy}"
+        raise TooLargeError(
+            f"{what} need {_amount(needed)} of memory, and {_amount(there)} are available", remedy
         )
 
 
