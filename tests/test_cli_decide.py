@@ -70,7 +70,13 @@ def test_sensitivities_are_printed_and_written(tmp_path):
         (["--free", "msk.funding.amount=low:high"], "accepted: PATH=LOW:HIGH"),
         (["--free", FREE, "--free", "msk.pool.share[acute]"], "give bounds for all of them"),
         (["--free", FREE, "--appetite", "mean", "--appetite", "acute=mean"], "it alone, or"),
-        (["--free", FREE, "--appetite", "mean"], "give status_quo="),
+        (["--free", FREE, "--appetite", "mean"], "--appetite goes with --status-quo"),
+        (["--free", FREE, "--free", FREE], "--free msk.funding.amount stands twice"),
+        (
+            ["--free", FREE, "--target", "position_mean[acute]=1"],
+            "--target position_mean[acute] stands twice",
+        ),
+        (["--free", FREE, "--at-most", "cost=x"], "--at-most 'cost=x'; accepted: STATISTIC=VALUE"),
     ],
 )
 def test_bounds_that_mean_nothing(arguments, said):
@@ -87,6 +93,12 @@ def test_a_statement_without_a_number_is_refused():
     )
     assert isinstance(result.exception, rs.ArgumentError)
     assert "'position_mean[acute]'; accepted: STATISTIC=VALUE" in str(result.exception)
+
+
+def test_a_search_for_nothing_names_the_options():
+    result = CliRunner().invoke(app, ["calibrate", "msk-toy", "--free", FREE])
+    assert isinstance(result.exception, rs.ArgumentError)
+    assert "nothing is asked for; give --target" in str(result.exception)
 
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_search(tmp_path, monkeypatch):

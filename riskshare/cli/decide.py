@@ -1,8 +1,10 @@
 """``riskshare sensitivities`` and ``riskshare calibrate``."""
 
 import sys
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -127,21 +129,35 @@ def calibrate(
     if out is not None:
         writable("--out", out)
     loaded, told = with_settings(rs.load_case(case), set_)
-    least, most = (dict(map(_statement, given or ())) for given in (at_least, at_most))
+    exactly, least, most = (
+        _once(option, map(partial(_statement, option), given or ()))
+        for option, given in (
+            ("--target", target),
+            ("--at-least", at_least),
+            ("--at-most", at_most),
+        )
+    )
     names = dict.fromkeys([*least, *most])
     constraints = {name: (least.get(name), most.get(name)) for name in names}
-    bounded = dict(map(_bounds, free))
+    bounded = _once("--free", map(_bounds, free))
+    if not (exactly or constraints or minimise or appetite):
+        raise rs.ArgumentError(
+            "nothing is asked for; give --target, --at-least, --at-most, --appetite or --minimise"
+        )
     alone = [path for path, ends in bounded.items() if ends is None]
     if alone and len(alone) < len(bounded):
         raise rs.ArgumentError(f"--free {alone[0]}: give bounds for all of them, or for none")
+    counted = _appetite(appetite)
+    if counted and status_quo is None:
+        raise rs.ArgumentError("--appetite goes with --status-quo CASE; give both")
     found = rs.calibrate(
         loaded,
         free=alone or {path: ends for path, ends in bounded.items() if ends is not None},
-        targets=dict(map(_statement, target or ())),
+        targets=exactly,
         constraints=constraints,
         minimise=minimise,
         status_quo=_status_quo(loaded, status_quo),
-        appetite=_appetite(appetite),
+        appetite=counted,
         samples=samples,
         seed=seed,
     )
@@ -178,7 +194,7 @@ def _appetite(given: list[str] | None) -> str | dict[str, str] | None:
 
     if not given:
         return None
-    named = dict(_named(text) for text in given)
+    named = _once("--appetite", (_named(text) for text in given))
     everybody = named.pop("", None)
     if everybody is not None and (named or len(given) > 1):
         raise ArgumentError(
@@ -193,7 +209,22 @@ def _named(text: str) -> tuple[str, str]:
     return (name.strip(), counted.strip()) if equals else ("", text.strip())
 
 
-def _statement(text: str) -> tuple[str, float]:
+Stated = TypeVar("Stated")
+
+
+def _once(option: str, stated: Iterable[tuple[str, Stated]]) -> dict[str, Stated]:
+    """Return what an option states by name; it may not state another value for one of them."""
+    from riskshare.errors import ArgumentError
+
+    found: dict[str, Stated] = {}
+    for name, value in stated:
+        if name in found:
+            raise ArgumentError(f"{option} {name} stands twice; give it once")
+        found[name] = value
+    return found
+
+
+def _statement(option: str, text: str) -> tuple[str, float]:
     from riskshare.errors import ArgumentError
 
     name, _, value = text.rpartition("=")
@@ -201,7 +232,7 @@ def _statement(text: str) -> tuple[str, float]:
         return name.strip(), float(value.replace("_", ""))
     except ValueError:
         raise ArgumentError(
-            f"found {text!r}; accepted: STATISTIC=VALUE, as position_mean[acute]=0"
+            f"{option} {text!r}; accepted: STATISTIC=VALUE, as position_mean[acute]=0"
         ) from None
 
 
