@@ -70,6 +70,11 @@ def test_sensitivities_are_printed_and_written(tmp_path):
         (["--free", "msk.funding.amount=low:high"], "accepted: PATH=LOW:HIGH"),
         (["--free", FREE, "--free", "msk.pool.share[acute]"], "give bounds for all of them"),
         (["--free", FREE, "--appetite", "mean", "--appetite", "acute=mean"], "it alone, or"),
+        (["--free", FREE, "--appetite", "mean", "--appetite", "mean"], "it alone, or"),
+        (
+            ["--free", FREE, "--appetite", "acute=mean", "--appetite", "acute=mean"],
+            "--appetite acute stands twice",
+        ),
         (["--free", FREE, "--appetite", "mean"], "--appetite goes with --status-quo"),
         (["--free", FREE, "--free", FREE], "--free msk.funding.amount stands twice"),
         (

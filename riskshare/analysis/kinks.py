@@ -92,11 +92,12 @@ def at_kinks(
     """
     apart = np.nan_to_num(np.abs(near - own))
     size = np.nan_to_num(np.maximum(np.abs(own), np.abs(near)))
-    found = apart > np.where(few, BY_FEW, APART) * size
+    least = np.where(few, BY_FEW, APART) * size
+    found = apart > least
     # money that is passed on leaves single precision's rounding with whom little of it stays
     found &= apart > FAINT * size.max(1, keepdims=True)
     if further is not None:
-        # what is left of it at no distance at all
+        # what is left of it at no distance at all, but for what few samples make of a straight line
         left = np.nan_to_num(np.abs((FURTHER * near - further) / (FURTHER - 1) - own))
-        found &= left > apart / 2
+        found &= left > np.maximum(least, apart / 4)
     return np.asarray(found.any((0, 1)))

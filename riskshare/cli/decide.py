@@ -194,14 +194,14 @@ def _appetite(given: list[str] | None) -> str | dict[str, str] | None:
 
     if not given:
         return None
-    named = _once("--appetite", (_named(text) for text in given))
-    everybody = named.pop("", None)
-    if everybody is not None and (named or len(given) > 1):
+    stated = [_named(text) for text in given]
+    everybody = [counted for name, counted in stated if not name]
+    if everybody and len(stated) > 1:
         raise ArgumentError(
-            f"--appetite {everybody!r} is for everybody; accepted: it alone, or PARTNER=STATISTICS "
-            "for each"
+            f"--appetite {everybody[0]!r} is for everybody; accepted: it alone, or "
+            "PARTNER=STATISTICS for each"
         )
-    return named if everybody is None else everybody
+    return everybody[0] if everybody else _once("--appetite", stated)
 
 
 def _named(text: str) -> tuple[str, str]:

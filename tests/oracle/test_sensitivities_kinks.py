@@ -121,8 +121,12 @@ def test_a_kink_is_where_a_derivative_is_another_beside():
     # the second one's is four times as far off at four hairs: samples moved
     further = np.array([[[1.04, 2.0, 0.0, 5.0, 1.02], [4.4, 0.0, 1.1, 1.0, 1.0]]])
     assert at_kinks(own, others, few, further).tolist() == [False, False, True, False, True]
+    # a kink of 0.2 in 2.5 beside twice as much that samples make
+    own, near, further = (np.array([[[value]]]) for value in (2.0, 2.6, 3.8))
+    assert at_kinks(own, near, np.array([False]), further).tolist() == [True]
 
 
+@pytest.mark.slow
 def test_a_number_that_few_samples_tell_of_is_not_at_a_kink():
     """Moving an efficiency of 0 by a hair moves a payment of 60 million by 1,000.
 
