@@ -67,7 +67,11 @@ class TooLargeError(ArgumentError):
 
     def __init__(self, found: str, remedy: str) -> None:
         self.found, self.remedy = found, remedy
-        super().__init__(f"{found}; {remedy}")
+        super().__init__(found, remedy)
+
+    def __str__(self) -> str:
+        """Return both, in one sentence."""
+        return f"{self.found}; {self.remedy}"
 
 
 class NumericalError(RiskshareError):

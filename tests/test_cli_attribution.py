@@ -91,3 +91,11 @@ def test_influence_prints_alignment_and_writes_it(tmp_path):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(rs.ArgumentError, match=message):
         run(*arguments)
+
+
+@pytest.mark.parametrize("command", ["attribute", "compare"])
+def test_a_run_that_does_not_fit_names_options(command):
+    cases = ["msk-toy", "--variants"] if command == "compare" else ["msk-toy"]
+    with pytest.raises(rs.ArgumentError, match=r"of memory.*; take fewer --samples") as refused:
+        run(command, *cases, "--samples", 10**11)
+    assert "groups=" not in str(refused.value)

@@ -1,6 +1,7 @@
 """Memory: what is available, what a result needs, and a refusal before any work."""
 
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from builders import case, line
 
 import riskshare as rs
 from riskshare.bind import bind
+from riskshare.errors import TooLargeError
 from riskshare.program.block import count_traces
 from riskshare.run import memory
 
@@ -159,3 +161,8 @@ def test_more_than_any_machine_has_is_refused(toy):
         with pytest.raises(rs.ArgumentError, match=r"draws of .* need .*draw fewer samples"):
             rs.draw(toy, samples=10**12)
     assert not traced
+
+
+def test_a_refusal_passes_from_one_process_to_another():
+    error = pickle.loads(pickle.dumps(TooLargeError("outcomes need 2 GB", "take fewer")))
+    assert str(error) == "outcomes need 2 GB; take fewer"

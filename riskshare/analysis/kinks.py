@@ -98,6 +98,6 @@ def at_kinks(
     found &= apart > FAINT * size.max(1, keepdims=True)
     if further is not None:
         # what is left of it at no distance at all, but for what few samples make of a straight line
-        left = np.nan_to_num(np.abs((FURTHER * near - further) / (FURTHER - 1) - own))
-        found &= left > np.maximum(least, apart / 4)
+        left = np.abs((FURTHER * near - further) / (FURTHER - 1) - own)
+        found &= np.isnan(left) | (left > np.maximum(least, apart / 4))
     return np.asarray(found.any((0, 1)))

@@ -165,20 +165,24 @@ def _check_apart(
             )
     if not found.clean(path):
         return
-    names = list(case.indices())
-    weights = np.zeros(len(names))
-    weights[: len(factors)] = factors  # drivers come first
-    along = weights @ score_matrix(case)
+    at = f"{path}.factors"
+    if noise.with_activity and line.noise is not None:
+        at = f"{path}.with_activity"
+        factors = expand(line.noise.factors, declaration_of(Noise, "factors"), case.labels())
+    names, matrix = list(case.indices()), score_matrix(case)
     moving = {driver.name for driver, power in zip(case.drivers, powers, strict=True) if power}
     moving |= _moving(case, line, loadings, _ACTS[name])
-    for index, correlation in zip(names, along, strict=True):
-        if index in moving and abs(correlation) > _ROUNDING:
-            found.add(
-                f"{path}.factors",
-                f"the score they make is correlated {correlation:.2g} with {index!r}, which moves "
-                "the line too, and chance would no longer have mean 1; leave that correlation out, "
-                "or let what they have in common be a driver that the line loads on",
-            )
+    # each by itself: what cancels in one year need not in the next
+    for factor in np.flatnonzero(factors):  # drivers come first among the names
+        for index, correlation in zip(names, matrix[factor], strict=True):
+            if index in moving and abs(correlation) > _ROUNDING:
+                found.add(
+                    at,
+                    f"{names[factor]!r} is correlated {correlation:.2g} with {index!r}, which "
+                    "moves the line too, and chance would no longer have mean 1; leave that "
+                    "correlation out, or let what they have in common be a driver that the line "
+                    "loads on",
+                )
 
 
 def _moving(case: "Case", line: Line, loadings: Floats, acts_on: str) -> set[str]:
@@ -238,6 +242,8 @@ def check_chance(case: "Case", line: Line, path: str, found: Findings) -> None:
             found.attempt(_check_dispersion, case, noise, f"{at}.dispersion")
         if noise.factors and found.clean(at):
             found.attempt(_check_factors, case, noise, f"{at}.factors")
+        along = noise.with_activity and line.noise is not None and line.noise.factors
+        if (noise.factors or along) and found.clean(at):
             found.attempt(_check_apart, case, line, noise, name, at)
     if line.people is not None and found.clean(f"{path}.people"):
         found.attempt(_check_people, line, path)

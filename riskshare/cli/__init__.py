@@ -22,6 +22,7 @@ from riskshare.cli.options import (
     PricesOption,
     SeedOption,
     SetOption,
+    fitting_memory,
     money_of_years,
     opened,
     out_option,
@@ -98,7 +99,6 @@ def run(
     import riskshare as rs
     from riskshare.cli.progress import counting
     from riskshare.cli.settings import noted, print_settings
-    from riskshare.errors import TooLargeError
     from riskshare.report.distribution import print_distribution
     from riskshare.report.uncertainty import print_uncertainty, print_waiting, states_errors
 
@@ -109,20 +109,18 @@ def run(
     loaded, told = opened(case, set_, out)
     money_of_years(loaded, discount_rate, prices)
     given = None if draws is None else rs.read_draws(draws, loaded, drivers=drivers)
-    with counting("simulating") as progress:
-        try:
-            outcomes = rs.simulate(
-                loaded,
-                samples=samples,
-                seed=seed,
-                sampler=sampler,
-                given=given,
-                chance=chance,
-                repeats=repeats,
-                progress=progress,
-            )
-        except TooLargeError as error:
-            raise rs.ArgumentError(f"{error.found}; {FEWER}") from None
+    remedy = FEWER if draws is None else "take fewer --repeats, or fewer runs in --draws"
+    with fitting_memory(remedy), counting("simulating") as progress:
+        outcomes = rs.simulate(
+            loaded,
+            samples=samples,
+            seed=seed,
+            sampler=sampler,
+            given=given,
+            chance=chance,
+            repeats=repeats,
+            progress=progress,
+        )
     outcomes = noted(outcomes, told)
     table = rs.summarise(outcomes, discount_rate=discount_rate, prices=prices)
     screen = standard_output()

@@ -15,6 +15,7 @@ from riskshare.cli.options import (
     SamplesOption,
     SeedOption,
     SetOption,
+    fitting_memory,
     folder,
     opened,
     positions_of,
@@ -60,16 +61,17 @@ def attribute(
     names = positions_of(loaded, partner)
     for file in files:
         folder(file.parent)
-    parts = rs.attribute(
-        loaded,
-        samples=samples,
-        seed=seed,
-        levels=(level,),
-        by=tuple(by or ("driver", "term", "line", "year", "member")),
-        permutations=permutations,
-        discount_rate=discount_rate,
-        prices=prices,
-    )
+    with fitting_memory("take fewer --samples"):
+        parts = rs.attribute(
+            loaded,
+            samples=samples,
+            seed=seed,
+            levels=(level,),
+            by=tuple(by or ("driver", "term", "line", "year", "member")),
+            permutations=permutations,
+            discount_rate=discount_rate,
+            prices=prices,
+        )
     console = standard_output(100)
     print_settings(console, told)
     print_attribution(console, loaded, parts, names)

@@ -9,6 +9,7 @@ from riskshare.cli.options import (
     DiscountOption,
     PricesOption,
     SeedOption,
+    fitting_memory,
     folder,
     one_of,
     out_option,
@@ -91,7 +92,8 @@ def compare(
         contracts = _loaded(cases)
     one_of("--year", year, (*next(iter(contracts.values())).labels()["year"], "all"))
     folder(out)
-    with counting("simulating") as progress:
+    remedy = "take fewer --samples, or fewer contracts at a time"
+    with fitting_memory(remedy), counting("simulating") as progress:
         table = rs.compare(
             contracts,
             against=_among(cases, contracts, against),

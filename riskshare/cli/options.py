@@ -4,13 +4,14 @@ Only typer is imported here, so that help is printed at once.
 """
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import xarray as xr
     from rich.console import Console
@@ -92,6 +93,23 @@ def opened(
     loaded, told = with_settings(rs.load_case(case), stated)
     folder(out)
     return loaded, told
+
+
+@contextmanager
+def fitting_memory(remedy: str) -> "Iterator[None]":
+    """Say what to do on the command line where what is run does not fit the memory.
+
+    Raises
+    ------
+    ArgumentError
+        Where a run is too large, with this remedy.
+    """
+    from riskshare.errors import ArgumentError, TooLargeError
+
+    try:
+        yield
+    except TooLargeError as error:
+        raise ArgumentError(f"{error.found}; {remedy}") from None
 
 
 def folder(out: Path | None) -> None:

@@ -424,7 +424,24 @@ def test_what_would_be_a_wrong_number_is_refused_with_its_path():
     whole = {"lines": [coupled], "drivers": [d, winter], "members": [people], "changes": [fewer]}
     for other in ("d", "members[all]", "delivery[m]"):
         message = refused(**whole, correlations=[rs.Correlation(between=["w", other], value=0.6)])
-        assert f"noise.factors: the score they make is correlated 0.3 with '{other}'" in message
+        assert f"noise.factors: 'w' is correlated 0.6 with '{other}', which moves" in message
+    # what cancels in the first year need not in the second
+    other = rs.Driver(name="v", acts_on="chance", law="normal", sd=0.1, process="random-walk")
+    both_ways = line(
+        loadings={"d": 1.0}, noise=rs.Noise(law="lognormal", cv=0.3, factors={"w": 0.5, "v": -0.5})
+    )
+    pairs = [rs.Correlation(between=["d", name], value=0.6) for name in ("w", "v")]
+    message = refused(lines=[both_ways], drivers=[d, winter, other], correlations=pairs)
+    assert "'v' is correlated 0.6 with 'd'" in message
+    # the chance of unit cost takes the factors of the activity that it follows
+    price = rs.Driver(name="u", acts_on="unit_cost", law="lognormal", sd=0.3, centre="mean")
+    follows = line(
+        loadings={"u": 1.0},
+        noise=rs.Noise(law="gamma", cv=0.5, factors={"u": 0.9}),
+        unit_cost_noise=rs.Noise(law="gamma", cv=0.5, with_activity=0.9),
+    )
+    message = refused(lines=[follows], drivers=[price])
+    assert "unit_cost_noise.with_activity: 'u' is correlated 1 with 'u', which moves" in message
     case(**whole)
     case(**whole, correlations=[rs.Correlation(between=["members[all]", "d"], value=0.6)])
     heavy = line(noise=rs.Noise(law=GeneralisedPareto(scale=1.0, shape=0.95)))

@@ -124,6 +124,8 @@ def test_a_kink_is_where_a_derivative_is_another_beside():
     # a kink of 0.2 in 2.5 beside twice as much that samples make
     own, near, further = (np.array([[[value]]]) for value in (2.0, 2.6, 3.8))
     assert at_kinks(own, near, np.array([False]), further).tolist() == [True]
+    nothing = np.full_like(further, np.nan)  # a second look that tells nothing takes nothing back
+    assert at_kinks(own, near, np.array([False]), nothing).tolist() == [True]
 
 
 @pytest.mark.slow
