@@ -68,7 +68,7 @@ class Streaming:
         self._counts_itself = not kernel.devices.shared_memory
         if self._counts_itself:
             chunk = next(first.chunks(kernel.devices.counted_width))
-            count = len(layout.weights)
+            count = layout.series
             nowhere = Cells(
                 np.zeros((count, 1)), np.ones((count, 1)), np.zeros((count, len(levels), 2)), CELLS
             )
@@ -143,8 +143,8 @@ class Streaming:
         """Return what the kernel is to reduce: of one shape throughout, it compiles once."""
         layout, balances = self.layout, None
         if layout.holders.size:
-            balances = Balances(layout.balances, layout.openings[:, :, None])
-        series = Series(layout.weights, self.thresholds, cells)
+            balances = Balances(layout.openings[:, :, None], tuple(layout.balances.tolist()))
+        series = Series(layout.sums, layout.yearly, layout.together, self.thresholds, cells)
         reduction = Reduction(series, balances, self.summed)
         found: Reduction = cast(reduction, self.kernel.dtype)
         return found

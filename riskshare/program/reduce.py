@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from riskshare.contract.rows import picked
+
 PRECISION = "highest"
 
 Numbers = Any
@@ -31,10 +33,18 @@ class Cells:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Series:
-    """Sums of results over years and partners: ``weights @ rows``, rows of all years together."""
+    """Sums of results over partners, and of these over years.
 
-    weights: Numbers
-    """(series, row)"""
+    Of each year, and then of years together, a series is made of each partner's position and of
+    each sum of rows.
+    """
+
+    sums: Numbers
+    """(sum, row): what rows of a year count for."""
+    yearly: Numbers
+    """(year): what money of a year counts for by itself."""
+    together: Numbers
+    """(1, year), what it counts for where years are summed, or (0, year) where none are."""
     thresholds: Numbers
     """(series, threshold): below these samples are counted."""
     cells: Cells | None = None
@@ -44,12 +54,12 @@ class Series:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Balances:
-    """Balances at the end of each year so far: ``opening + weights @ rows``."""
+    """Balances at the end of each year so far: an opening, and money of the years up to it."""
 
-    weights: Numbers
-    """(year, balance, row)"""
     opening: Numbers
     """(year, balance, 1)"""
+    places: tuple[int, ...] = field(metadata={"static": True})
+    """Among a year's partners and sums, whose they are."""
 
 
 @jax.tree_util.register_dataclass
@@ -72,9 +82,18 @@ def total(values: Array, weight: Array | None) -> tuple[Array, Array]:
     return first[..., 0], _over_samples(gaps)
 
 
+_LANES = 64
+
+
 def _over_samples(values: Array) -> Array:
-    """Return sums over the last axis, as a product with ones (`riskshare.contract.vectors`)."""
-    return jnp.matmul(values, jnp.ones(values.shape[-1], values.dtype), precision=PRECISION)
+    """Return sums over the last axis: of each of some lanes, and then of these.
+
+    Lanes make vectors of a loop that can then be the one which computes the values: a product with
+    ones needs them stored first, which takes three times as long as all the rest.
+    """
+    count = values.shape[-1]
+    lanes = _LANES if count % _LANES == 0 else 1
+    return values.reshape(*values.shape[:-1], count // lanes, lanes).sum(-2).sum(-1)
 
 
 def reduced(
@@ -89,8 +108,11 @@ def reduced(
     weight
         Of each sample, (sample); None where all count 1.
     """
-    rows = jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in results])
-    series = jnp.matmul(reduction.series.weights, rows, precision=PRECISION)
+    wanted = reduction.series
+    rows = jnp.concatenate(results, axis=1)
+    sums = jnp.matmul(wanted.sums, rows, precision=PRECISION)
+    each = jnp.concatenate([results[0], sums], axis=1)
+    series = _over_years(wanted, each)
     found: dict[str, Any] = _moments(series, weight)
     thresholds = jnp.asarray(reduction.series.thresholds)[:, :, None]
     found["below"] = _mass(series[:, None, :] < thresholds, weight)
@@ -98,9 +120,18 @@ def reduced(
         found |= _about(reduction.series.cells, series, weight)
     if reduction.balances is not None:
         balances = reduction.balances
-        level = jnp.matmul(balances.weights, rows, precision=PRECISION) + balances.opening
+        level = jnp.cumsum(picked(each, balances.places, axis=1), axis=0) + balances.opening
         found["exhausted"] = _mass(jax.lax.cummin(level, axis=0) < 0, weight)
     return found, series
+
+
+def _over_years(wanted: Series, each: Array) -> Array:
+    """Return series, (series, sample), from those of each year, (year, row, sample)."""
+    samples = each.shape[-1]
+    flat = each.reshape(each.shape[0], -1)
+    alone = each * jnp.asarray(wanted.yearly)[:, None, None]
+    together = jnp.matmul(wanted.together, flat, precision=PRECISION)
+    return jnp.concatenate([alone.reshape(-1, samples), together.reshape(-1, samples)])
 
 
 def _moments(series: Array, weight: Array | None) -> dict[str, Array]:

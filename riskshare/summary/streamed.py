@@ -151,7 +151,7 @@ class Streamed:
             for each in (tallies.cells, tallies.cell_sums)
         )
         centre = grid.centre[:, None].astype(np.float64)
-        curve = Curve(grid.starts() - centre, reached, earned)
+        curve = Curve(grid.low[:, None] - centre, grid.step[:, None], reached, earned)
         wanted = np.broadcast_to(levels, grid.middle.shape)
         quantile, bend = curve.at(wanted)
         quantile += centre
@@ -196,8 +196,10 @@ class Curve:
     Beyond the grid the outermost lines go on.
     """
 
-    knots: Floats
-    """(series, knot)"""
+    start: Floats
+    """(series, 1): the first knot."""
+    step: Floats
+    """(series, 1): from each knot to the next."""
     reached: Floats
     """(series, knot): the share of samples below each knot."""
     earned: Floats
@@ -210,30 +212,29 @@ class Curve:
         inside a cell of height h, the line is off by at most h |s_2 - s_1| / 4. Beside an empty
         cell all samples may stand at its other end.
         """
-        last = self.knots.shape[1] - 2
+        last = self.reached.shape[1] - 2
         cell = self._cell(levels)
         low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
-        left, right = self._of(self.knots, cell), self._of(self.knots, cell + 1)
         share = np.where(high > low, (levels - low) / np.where(high > low, high - low, 1.0), 1.0)
-        heights = np.diff(self.reached)
-        slopes = np.diff(self.knots) / np.where(heights > 0, heights, np.inf)
-        before = self._of(slopes, np.maximum(cell - 1, 0))
-        after = self._of(slopes, np.minimum(cell + 1, last))
+        before = self._slope(np.maximum(cell - 1, 0))
+        after = self._slope(np.minimum(cell + 1, last))
         inside = np.clip(share, 0, 1)
         room = inside * (1 - inside) + np.abs(share - inside)
-        width = right - left
-        bend = np.minimum(np.abs(after - before) * (high - low) * room, width)
+        bend = np.minimum(np.abs(after - before) * (high - low) * room, self.step)
         packed = np.maximum(np.where(before > 0, 0, 1 - inside), np.where(after > 0, 0, inside))
-        return left + width * share, np.maximum(bend, packed * width)
+        return self._knot(cell) + self.step * share, np.maximum(bend, packed * self.step)
 
     def inside(self, levels: Floats) -> NDArray[np.bool_]:
         """Return whether levels lie in the mass of an atom of their cell, (series, level).
 
         What else the cell holds, on either side, is taken to be no more than its neighbours hold.
         """
-        cell, heights = self._cell(levels), np.diff(self.reached, prepend=0.0, append=1.0)
-        below = levels - self._of(self.reached, cell) - self._of(heights, cell)
-        above = self._of(self.reached, cell + 1) - levels - self._of(heights, cell + 2)
+        cell, last = self._cell(levels), self.reached.shape[1] - 1
+        low, high = self._of(self.reached, cell), self._of(self.reached, cell + 1)
+        lower = np.where(cell > 0, self._of(self.reached, np.maximum(cell - 1, 0)), 0.0)
+        upper = np.where(cell + 1 < last, self._of(self.reached, np.minimum(cell + 2, last)), 1.0)
+        below = levels - low - (low - lower)
+        above = high - levels - (upper - high)
         return np.asarray((below >= 0) & (above >= 0))
 
     def beyond(self, levels: Floats) -> NDArray[np.bool_]:
@@ -249,15 +250,24 @@ class Curve:
         quantile, or at an atom in it.
         """
         cell = self._cell(levels)
-        left, inside = self._of(self.knots, cell), levels - self._of(self.reached, cell)
+        left, inside = self._knot(cell), levels - self._of(self.reached, cell)
         own = np.where(atom, quantile, (left + quantile) / 2)
-        width = np.where(atom, 0.0, self._of(self.knots, cell + 1) - left)
+        width = np.where(atom, 0.0, self.step)
         return self._of(self.earned, cell) + inside * own, np.abs(inside) * width / 2
 
     def _cell(self, levels: Floats) -> NDArray[np.intp]:
         """Return the cells in which quantiles lie, or the nearest."""
         found = [np.searchsorted(row, own) for row, own in zip(self.reached, levels, strict=True)]
-        return np.clip(np.stack(found) - 1, 0, self.knots.shape[1] - 2)
+        return np.clip(np.stack(found) - 1, 0, self.reached.shape[1] - 2)
+
+    def _knot(self, cell: NDArray[np.intp]) -> Floats:
+        """Return where cells start."""
+        return self.start + self.step * cell
+
+    def _slope(self, cell: NDArray[np.intp]) -> Floats:
+        """Return how far the line goes for all samples in a cell; 0 where it holds none."""
+        height = self._of(self.reached, cell + 1) - self._of(self.reached, cell)
+        return np.where(height > 0, self.step / np.where(height > 0, height, 1.0), 0.0)
 
     def _of(self, values: Floats, cell: NDArray[np.intp]) -> Floats:
         return np.take_along_axis(values, cell, axis=1)

@@ -21,7 +21,7 @@ from riskshare.summary.grid import CELLS, Grid, Samples
 class Counts:
     """Where the samples of a chunk lie: how many, or how much weight."""
 
-    cells: Floats
+    cells: NDArray[Any]
     """(series, cell of the grid)"""
     sums: Floats
     """(series, cell of the grid): of the samples in each, about the centre."""
@@ -49,7 +49,7 @@ class Tallies:
     sums: Floats = field(init=False)
     """(part, series)"""
     squares: Floats = field(init=False)
-    cells: Floats | None = None
+    cells: NDArray[Any] | None = None
     """(series, cell of the grid), of all parts together."""
     cell_sums: Floats | None = None
     """(series, cell of the grid), of all parts together: sums in each about the centre."""
@@ -112,7 +112,7 @@ class Tallies:
                 setattr(self, name, np.zeros((self.parts, *more.shape[1:])))
             np.add.at(getattr(self, name), counts.parts, more)
 
-    def _add(self, name: str, more: Floats) -> None:
+    def _add(self, name: str, more: NDArray[Any]) -> None:
         found = getattr(self, name)
         if found is None:
             setattr(self, name, more.copy())
@@ -150,7 +150,7 @@ class Counter:
         self.grid = grid
         self._away = grid.ends_of_middle()[..., 0] - grid.centre[:, None].astype(np.float64)
         self._own = threading.local()
-        self._given_back: list[tuple[Floats, Floats]] = []
+        self._given_back: list[tuple[NDArray[Any], Floats]] = []
 
     def __call__(
         self, series: Samples, weight: Samples | None, part_of: NDArray[np.intp]
@@ -169,7 +169,8 @@ class Counter:
         starts = np.flatnonzero(np.diff(part_of, prepend=part_of[0] - 1))
         ends = np.append(starts[1:], len(part_of))
         rows = series.shape[1]
-        cells, sums = self._zeros(rows)
+        # whole numbers are added to whole numbers, which takes a fourth of the time
+        cells, sums = self._zeros(rows, np.dtype(np.intp if weight is None else np.float64))
         about = np.empty((len(starts), *self._away.shape, 2))
         short = np.empty(about.shape[:-1])
         for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -188,11 +189,11 @@ class Counter:
         """Take back the rooms of counts that nobody looks at any more."""
         self._given_back.append((counts.cells, counts.sums))
 
-    def _zeros(self, rows: int) -> tuple[Floats, Floats]:
+    def _zeros(self, rows: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], Floats]:
         try:
             found = self._given_back.pop()
         except IndexError:
-            return np.zeros((rows, CELLS + 2)), np.zeros((rows, CELLS + 2))
+            return np.zeros((rows, CELLS + 2), kind), np.zeros((rows, CELLS + 2))
         for held in found:
             held.fill(0)
         return found
