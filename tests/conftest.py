@@ -47,17 +47,29 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ[KERNELS], ignore_errors=True)
 
 
+EVERY = 3
+"""Of how many structures of a property one is not left to the slow tests."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave every second structure of a property to the slow tests, others for other properties.
+    """Leave two of three structures of a property to the slow tests, others for other properties.
 
     Each structure is a kernel of its own to compile. `pytest -m slow` runs the rest.
     """
+    properties = {}
     for item in items:
         own = getattr(item, "callspec", None)
         structure = None if own is None else own.params.get("structure")
-        if isinstance(structure, int) and (structure + len(item.originalname)) % 2:
-            item.add_marker(pytest.mark.slow)
+        if isinstance(structure, int):
+            rows = properties.setdefault((item.path, item.originalname), {})
+            rows.setdefault(structure, []).append(item)
+    for (_, name), rows in properties.items():
+        first = len(name) % min(EVERY, len(rows))
+        for place, same in enumerate(rows.values()):
+            if place % EVERY != first:
+                for item in same:
+                    item.add_marker(pytest.mark.slow)
 
 
 MAPS = Path("/proc/self/maps")
