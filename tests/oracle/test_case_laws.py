@@ -1,5 +1,7 @@
 """Laws in a case: what is drawn has the law that was declared, its mean is what is expected."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -397,6 +399,34 @@ def refused(**fields):
     with pytest.raises(rs.CaseError) as caught:
         case(**fields)
     return str(caught.value)
+
+
+def moved_by(kind):
+    """A case whose one line has chance of factor `w`, what moves it, and where that is said."""
+    w = rs.Driver(name="w", acts_on="chance", law="normal", sd=0.1)
+    noise = rs.Noise(law="lognormal", cv=0.3, factors={"w": 0.5})
+    own = {"dispersion": "dispersion", "unit_cost_noise": "unit_cost", "case_mix_noise": "case_mix"}
+    if kind == "delay":
+        late = rs.Delay(law="normal", value=0.5, sd=0.1)
+        change = rs.Change(name="m", owner="payer", source="spells", size=0.2, delay=late)
+        return {"lines": [line(noise=noise)], "drivers": [w], "changes": [change]}, "delay[m]"
+    mover = rs.Driver(name="d", acts_on=own[kind], law="lognormal", sd=0.2, centre="mean")
+    if kind == "dispersion":
+        fields = {"noise": dataclasses.replace(noise, dispersion={"d": 1.0})}
+    else:
+        fields = {"loadings": {"d": 1.0}, kind: noise}
+    return {"lines": [line(**fields)], "drivers": [w, mover]}, "d"
+
+
+@pytest.mark.parametrize("kind", ["delay", "dispersion", "unit_cost_noise", "case_mix_noise"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_chance_that_goes_with_what_moves_its_line_is_refused(kind, count):
+    whole, other = moved_by(kind)
+    at = kind if kind.endswith("noise") else "noise"
+    assert case(**whole, count=count)
+    apart = [rs.Correlation(between=["w", other], value=-0.4)]
+    message = refused(**whole, count=count, correlations=apart)
+    assert f"lines.spells.{at}.factors: 'w' is correlated -0.4 with '{other}', which" in message
 
 
 def test_what_would_be_a_wrong_number_is_refused_with_its_path():
