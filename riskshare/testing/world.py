@@ -43,6 +43,13 @@ _CLOSINGS = ("carry", "both", "", "", "both", "lapse", "shortfall", "", "lapse",
 """What closes a pool account in each structure that has one; nothing does where it is empty."""
 
 
+def _nearness(index: AbstractIndex) -> int:
+    """Return 0 for what moves a line, 2 for what couples chance, and 1 for what does neither."""
+    if isinstance(index, Driver):
+        return {"chance": 2, "funding": 1}.get(index.acts_on, 0)
+    return 0 if isinstance(index, (Delivery, Delay, Population)) else 1
+
+
 class World:
     """Builds one case: ``pick`` and ``deck`` make its structure, ``draw`` its numbers."""
 
@@ -102,7 +109,6 @@ class World:
                 indices[quality_name(partner.name)] = partner.quality
             if partner.other_position is not None:
                 indices[other_name(partner.name)] = Rest.of(partner.other_position)
-        coupling = {driver.name for driver in drivers if driver.acts_on == "chance"}
         return Case(
             name=f"structure-{self.structure}",
             currency="GBP",
@@ -116,8 +122,7 @@ class World:
             ),
             drivers=drivers,
             correlations=self._correlations(
-                # what couples chance goes with nothing that moves a line
-                [n for n, index in indices.items() if not index.certain and n not in coupling]
+                {name: index for name, index in indices.items() if not index.certain}
             ),
             residual_key=shares(self.draw, self.organisations) if self.residual else None,
             deflator=self.given(Case, "deflator", -0.05, 0.1) if self.maybe() else None,
@@ -390,10 +395,14 @@ class World:
     def _claims(self) -> dict[str, float]:
         return {name: self.number(0, 1e6) for name in self.organisations if self.maybe()}
 
-    def _correlations(self, indices: list[str]) -> tuple[Correlation, ...]:
-        """Correlate neighbours, so weakly that the matrix is positive definite."""
+    def _correlations(self, indices: dict[str, AbstractIndex]) -> tuple[Correlation, ...]:
+        """Correlate neighbours, so weakly that the matrix is positive definite.
+
+        What couples chance comes last, and goes with nothing that moves a line.
+        """
+        order = sorted(indices, key=lambda name: _nearness(indices[name]))
         return tuple(
             Correlation(between=(a, b), value=self.number(-0.45, 0.45, 90))
-            for a, b in itertools.pairwise(indices)
-            if self.maybe()
+            for a, b in itertools.pairwise(order)
+            if _nearness(indices[b]) - _nearness(indices[a]) < 2 and self.maybe()
         )
