@@ -1,3 +1,4 @@
+import gc
 import itertools
 import os
 import shutil
@@ -10,6 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 # a promotion nobody wrote is a mistake, such as float64 creeping into a float32 kernel
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# processes hold millions of objects of traced programs for long: to look through them all at
+# Python's usual pace took a tenth of the time
+gc.set_threshold(100_000, 50, 1000)
 
 settings.register_profile(
     "riskshare",
@@ -33,8 +38,23 @@ KERNELS = "RISKSHARE_TEST_KERNELS"
 """Environment variable: where the processes of one test run keep what they have compiled."""
 
 
+COMPILED = "RISKSHARE_TEST_COMPILED"
+"""Environment variable: "as-used" has kernels compiled as everybody's are. `test_compiled.py` holds
+that it makes no difference, and runs what may depend on it so."""
+
+QUICKLY = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+"""What XLA is told instead, for tests compile thousands of kernels: takes half of the time."""
+
+
 def pytest_configure(config):
-    """Share compiled kernels: most tests of properties compile the same ones."""
+    """Share compiled kernels, most tests of properties compile the same, and compile quickly."""
+    if os.environ.get(COMPILED) != "as-used":
+        told = os.environ.get("XLA_FLAGS")
+        os.environ["XLA_FLAGS"] = " ".join([QUICKLY, told or ""])
+        jax.devices()  # reads it, once and for all: processes that tests start are as everybody's
+        os.environ.pop("XLA_FLAGS")
+        if told is not None:
+            os.environ["XLA_FLAGS"] = told
     if not hasattr(config, "workerinput"):
         os.environ[KERNELS] = tempfile.mkdtemp(prefix="kernels-")
     jax.config.update("jax_compilation_cache_dir", os.environ[KERNELS])
@@ -47,13 +67,13 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ[KERNELS], ignore_errors=True)
 
 
-EVERY = 3
+EVERY = 5
 """Of how many structures of a property one is not left to the slow tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave two of three structures of a property to the slow tests, others for other properties.
+    """Leave four of five structures of a property to the slow tests, others for other properties.
 
     Each structure is a kernel of its own to compile. `pytest -m slow` runs the rest.
     """

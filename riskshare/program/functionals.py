@@ -13,11 +13,13 @@ The derivative of a statistic s of positions x(theta) is a weighted sum over sam
     chance below t          w = -K(x - t) / n, and +K for what moves t
 
 K is a normal kernel of the fourth order (`riskshare.contract.primitives.kernel`). The same with one
-that is wider, ``near_wide`` and ``deficit_wide``, tells how much its width matters.
+that is wider, ``near_wide`` and ``deficit_wide``, tells how much its width matters. Both end at
+`REACH` widths, so that most samples count for nothing: `counted` leaves them out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -38,8 +40,18 @@ KINDS = (
 )
 """Weights that there are; those of a quantile and a tail have a level."""
 
+EVERYWHERE = ("mean", "spread")
+"""Weights that nearly every sample has; the others are 0 but about a quantile, a tail, a limit."""
+
 WIDER = 2**0.5
 """Width of the wide kernels, in those of the others."""
+
+REACH = 4.5
+"""Widths at which a kernel ends: what lies beyond is 0.007 % of it."""
+
+FEW = 768
+"""Samples that count which are taken together: a kernel about one 5 % quantile has about as many
+in a block."""
 
 Kind = tuple[str, int]
 """One of `KINDS`, and the place of its level where it has one."""
@@ -94,7 +106,7 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             row = gap / size
         elif name in ("deficit", "deficit_wide"):
             width = jnp.asarray(functionals.limit_width)[:, None]
-            row = -kernel(values - limit[:, None], width * _wider(name))
+            row = -_ended(values - limit[:, None], width * _wider(name))
             moved = -row.sum(-1)
         else:
             away = values - jnp.asarray(functionals.quantile)[:, place, None]
@@ -105,9 +117,10 @@ def weighed(functionals: Functionals, values: Array, limit: Array) -> tuple[Arra
             at = (jnp.abs(away) <= reach).astype(away.dtype)
             atom = jnp.asarray(functionals.atom)[:, place, None]
             if name in ("near", "near_wide"):
-                row = jnp.where(atom, at, kernel(away, width * _wider(name)))
+                row = jnp.where(atom, at, _ended(away, width * _wider(name)))
             elif name == "tilt":
                 tilt = away / width * jnp.exp(-((away / width) ** 2) / 2)
+                tilt = jnp.where(jnp.abs(away) <= REACH * width, tilt, 0)
                 row = jnp.where(atom, at * _signs(at), tilt)
             else:
                 row = (away < -reach).astype(away.dtype)
@@ -125,6 +138,11 @@ def _wider(name: str) -> float:
     return WIDER if name.endswith("_wide") else 1.0
 
 
+def _ended(away: Array, width: Array) -> Array:
+    """Return a kernel that is 0 beyond its reach."""
+    return jnp.where(jnp.abs(away) <= REACH * width, kernel(away, width), 0)
+
+
 ROUNDING = 2.5e-7
 """The same as a share of the quantile: sums over years in another order round otherwise."""
 
@@ -138,6 +156,45 @@ def _signs(like: Array) -> Array:
 def reach_of(spread: Any, value: Any, grain: Any) -> Any:
     """Return how near to a value samples lie that are taken to be at it."""
     return ATOM * spread + ROUNDING * abs(value) + grain
+
+
+Drawn = TypeVar("Drawn")
+"""A pytree of arrays whose last axis is the sample."""
+
+
+def counted(
+    compute: Callable[[Drawn, Array, Array], Array], drawn: Drawn, weights: Array, limits: Array
+) -> Array:
+    """Return a sum over samples, from those alone that count for something.
+
+    Parameters
+    ----------
+    compute
+        The sum, from some samples of what is drawn, their weights, and those of limits.
+    drawn
+        Arrays, of which the last axis is the sample.
+    weights
+        (kind, series, sample)
+    limits
+        (kind, series): not sums over samples, so they are given once.
+    """
+    samples = weights.shape[-1]
+    together = min(FEW, samples)
+    counts = jnp.any(weights != 0, axis=(0, 1))
+    turns = -(-samples // together)
+    places = jnp.nonzero(counts, size=turns * together, fill_value=samples)[0]
+
+    def part(turn: Array) -> Array:
+        own = jax.lax.dynamic_slice_in_dim(places, turn * together, together)
+        some = jax.tree.map(lambda rows: jnp.take(rows, own, axis=-1, mode="clip"), drawn)
+        weighed_own = jnp.take(weights, own, axis=-1, mode="fill", fill_value=0)
+        return compute(some, weighed_own, jnp.where(turn == 0, limits, 0))
+
+    like = jax.eval_shape(part, jnp.int32(0))
+    needed = -(-counts.sum() // together)
+    return jax.lax.fori_loop(
+        0, needed, lambda turn, found: found + part(turn), jnp.zeros(like.shape, like.dtype)
+    )
 
 
 def summed(

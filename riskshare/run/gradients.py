@@ -9,14 +9,14 @@ two ways, and the counts decide which of them a run goes:
   One pass for each weight and series, however many numbers there are.
 
 Numbers of terms reach nothing that is drawn. Where only such are asked for, the experience is drawn
-once and settlement alone is differentiated; in forward mode from the first term that they reach.
+once and settlement alone is differentiated; in forward mode from the first term that they reach,
+and of those samples alone that count for something.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import lru_cache, partial
 from inspect import unwrap
 from typing import Any
@@ -34,7 +34,14 @@ from riskshare.contract.vectors import stored, traced_once
 from riskshare.program.block import block_outputs, note_trace, settle_block
 from riskshare.program.compiling import of_derivatives, of_numbers
 from riskshare.program.experience import Experience
-from riskshare.program.functionals import Functionals, series_of, summed, weighed
+from riskshare.program.functionals import (
+    EVERYWHERE,
+    Functionals,
+    counted,
+    series_of,
+    summed,
+    weighed,
+)
 from riskshare.program.given import NOTHING
 from riskshare.program.years import recomputed
 from riskshare.run.program import Program
@@ -264,41 +271,51 @@ class _Kernel:
 
     def forward(self, groups: tuple[Group, ...], tangents: list[list[Array]]) -> dict[str, Array]:
         """Return sums, with derivatives (weight, series, number) in the order of the groups."""
-        positions = self._settled(self._experience())
-        values, limit = positions((), [])
-        weights, limits = weighed(self.functionals, values, limit)
-        parts = [jnp.zeros((*weights.shape[:2], 0), values.dtype)]
-        for (stage, held), moving in zip(groups, tangents, strict=True):
-            function = positions if stage else self._drawn
-            start = self.of.pick(self.leaves, held)
 
-            _, push = jax.linearize(partial(function, held), start)
-            tangent, drift = jax.lax.map(push, moving)
-            parts.append(_summed(weights, tangent) + limits[:, :, None] * drift.T)
-        found = summed(self.functionals, values, limit, weights)
-        return {"found": jnp.concatenate(parts, axis=-1), **found}
+        def moved(experience: Experience, weights: Array, limits: Array) -> Array:
+            parts = [jnp.zeros((*weights.shape[:2], 0), weights.dtype)]
+            for (stage, held), moving in zip(groups, tangents, strict=True):
+                function = self._settled(experience) if stage else self._drawn
+                start = self.of.pick(self.leaves, held)
+                _, push = jax.linearize(partial(function, held), start)
+                tangent, drift = jax.lax.map(push, moving)
+                parts.append(_summed(weights, tangent) + limits[:, :, None] * drift.T)
+            return jnp.concatenate(parts, axis=-1)
+
+        return self._of_settled(moved, few=all(stage for stage, _ in groups))
 
     def back(self, group: Group) -> dict[str, Array]:
         """Return sums, with derivatives (weight, series, entry of a leaf)."""
         stage, held = group
-        function = self._settled(self._experience()) if stage else self._drawn
-        with nullcontext() if stage else recomputed():
-            (values, limit), pull = jax.vjp(
-                lambda own: function(held, own), self.of.pick(self.leaves, held)
-            )
+        start = self.of.pick(self.leaves, held)
+        if stage:
+
+            def settled(experience: Experience, weights: Array, limits: Array) -> Array:
+                _, pull = jax.vjp(partial(self._settled(experience), held), start)
+                return _pulled(pull, weights, limits)
+
+            return self._of_settled(settled, few=True)
+        with recomputed():
+            (values, limit), pull = jax.vjp(partial(self._drawn, held), start)
         weights, limits = weighed(self.functionals, values, limit)
-        kinds, series, _ = weights.shape
-        apart = jnp.eye(series, dtype=values.dtype)
+        found = summed(self.functionals, values, limit, weights)
+        return {"found": _pulled(pull, weights, limits), **found}
 
-        def back(which: Array) -> Array:
-            kind, one = which // series, which % series
-            own = apart[one]
-            pulled = pull((weights[kind] * own[:, None], limits[kind] * own))[0]
-            return jnp.concatenate([jnp.zeros(0, values.dtype), *(x.ravel() for x in pulled)])
+    def _of_settled(
+        self, derivatives: Callable[[Experience, Array, Array], Array], *, few: bool
+    ) -> dict[str, Array]:
+        """Return sums, with derivatives of samples whose experience is drawn once.
 
-        # one after the other: together they are no faster, and products of rows are turned over
-        entries = jax.lax.map(back, jnp.arange(kinds * series)).reshape(kinds, series, -1)
-        return {"found": entries, **summed(self.functionals, values, limit, weights)}
+        ``few`` says whether those that count for nothing may be left out.
+        """
+        experience = self._experience()
+        values, limit = self._settled(experience)((), [])
+        weights, limits = weighed(self.functionals, values, limit)
+        if few and not any(name in EVERYWHERE for name, _ in self.functionals.kinds):
+            found = counted(derivatives, experience, weights, limits)
+        else:
+            found = derivatives(experience, weights, limits)
+        return {"found": found, **summed(self.functionals, values, limit, weights)}
 
     def _drawn(self, held: tuple[int, ...], values: list[Array]) -> tuple[Array, Array]:
         """Return series and their targets from the first random number on."""
@@ -366,6 +383,21 @@ def _stages(numbers: Leaves) -> list[int]:
         names = [getattr(key, "name", getattr(key, "idx", None)) for key in path]
         found.append(1 + int(names[2]) if names[:2] == ["yearly", "terms"] else 0)  # type: ignore[arg-type]
     return found
+
+
+def _pulled(pull: Callable[..., Any], weights: Array, limits: Array) -> Array:
+    """Return what weights give when they are pulled back: (kind, series, entry of a leaf)."""
+    kinds, series, _ = weights.shape
+    apart = jnp.eye(series, dtype=weights.dtype)
+
+    def back(which: Array) -> Array:
+        kind, one = which // series, which % series
+        own = apart[one]
+        leaves = pull((weights[kind] * own[:, None], limits[kind] * own))[0]
+        return jnp.concatenate([jnp.zeros(0, weights.dtype), *(x.ravel() for x in leaves)])
+
+    # one after the other: together they are no faster, and products of rows are turned over
+    return jax.lax.map(back, jnp.arange(kinds * series)).reshape(kinds, series, -1)
 
 
 def _summed(weights: Array, values: Array) -> Array:
