@@ -53,7 +53,7 @@ WIDTH = 16
 TURNS = 2
 """Chunks for each thread, at least, where there are blocks enough."""
 
-ENTRIES = 30
+ENTRIES = 50
 """Entries of leaves to pull back to that cost as much as a number does in forward mode: each is a
 sum over samples, where forward mode stores next to nothing."""
 

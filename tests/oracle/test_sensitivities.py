@@ -1,6 +1,7 @@
 """Derivatives of statistics: closed forms of normal positions, gates, and differences of runs."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -8,6 +9,7 @@ import xarray as xr
 from builders import AMOUNT, BASE, PAYER, PROVIDER, RATE, SD, SPREAD, case, line, normal
 
 import riskshare as rs
+from riskshare.program.functionals import REACH, Functionals, weighed
 from riskshare.run.gradients import program_of
 
 PATHS = ["c.funding.amount", "c.marginal-rate.rate", "drivers.demand.sd"]
@@ -415,3 +417,23 @@ def test_a_band_that_begins_at_once_has_the_derivative_of_a_later_start():
     assert found.position_mean_derivative.item() == pytest.approx(0, abs=1e-3 * plan)
     by_edge = found.position_standard_deviation_derivative.item()
     assert by_edge == pytest.approx(-plan * np.sqrt(2 / np.pi), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["deficit", "deficit_wide"])
+def test_a_kernel_that_ends_still_weighs_all_there_is(kind):
+    spread, width, limit = 3.0, 0.5, 1.0
+    values = np.linspace(-10, 10, 200_001)
+    one = np.ones(1)
+    looked = Functionals(
+        one[None], 0 * one, spread * one, one[None], one[None], one[None] < 0, 0 * one,
+        width * one, ((kind, -1),)
+    )  # fmt: skip
+    weights, moved = weighed(looked, jnp.asarray(values[None], "float32"), jnp.float32(limit * one))
+    row, step = -np.asarray(weights[0, 0]), values[1] - values[0]
+    assert row.sum() * step == pytest.approx(1, rel=1e-3)
+    assert float(moved[0, 0]) == pytest.approx(row.sum(), rel=1e-4)
+    # so much of a curve's bend is taken for height, in widths squared: none but for the end
+    bend = (row * (values - limit) ** 2).sum() * step / width**2
+    assert abs(bend) < (0.01 if kind == "deficit" else 0.2)
+    # what counts for nothing is most of it, and the same of both
+    assert np.ptp(values[row != 0]) == pytest.approx(2 * REACH * width, abs=2 * step)
