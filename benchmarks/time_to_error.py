@@ -5,7 +5,8 @@ peer the ratio of times is the ratio of the estimators' variances times the rati
 measured here, in one run, on the reference problem:
 
 - riskshare's variance is that between runs of `--samples` samples under different seeds, 200 of
-  them, at one setting for all statistics;
+  them, at one setting for all statistics: a million samples, as many as are timed, for a Sobol'
+  sequence fills the more evenly the longer it is;
 - that of NumPy is that of independent samples: sigma^2 / n for a mean, sigma^2 (kurtosis - 1) /
   (4 n) for a standard deviation, p (1 - p) / n for a probability, p (1 - p) / (n density^2) for a
   quantile, with what they need from four million samples; its runs are tried against it;
@@ -76,19 +77,16 @@ def independent(position: np.ndarray) -> np.ndarray:
 
 
 def way(problem: Problem, name: str) -> Run:
-    """How riskshare is called: samples kept, streamed, or streamed along leading directions."""
+    """How riskshare is called: samples kept, kept along leading directions, or streamed."""
     import riskshare as rs
+    from benchmarks.reference import riskshare_engine
 
+    if name != "riskshare-estimate":
+        along = name == "riskshare-directions"
+        made = riskshare_engine.positions_along if along else riskshare_engine.positions
+        return lambda samples, seed: of_positions(made(problem, samples, seed))
     case = reference_case(problem)
     providers = list(problem.provider_names)
-
-    def simulated(samples: int, seed: int) -> np.ndarray:
-        outcomes = rs.simulate(case, samples=samples, seed=seed, keep=("position",))
-        return of_positions(outcomes.position.isel(year=0).sel(partner=providers).values)
-
-    if name == "riskshare":
-        return simulated
-    directions = rs.leading_directions(case) if name == "riskshare-directions" else None
 
     def estimated(samples: int, seed: int) -> np.ndarray:
         table = rs.estimate(
@@ -97,7 +95,6 @@ def way(problem: Problem, name: str) -> Run:
             seed=seed,
             keep=("position",),
             levels=sorted(TAIL_LEVELS),
-            directions=directions,
         )
         table = table.isel(year=0).sel(partner=providers)
         names = ("mean", "standard_deviation", "probability_of_deficit")
@@ -210,7 +207,7 @@ def _positions(problem: Problem) -> np.ndarray:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.time_to_error", description=__doc__)
-    parser.add_argument("--samples", type=int, default=1 << 18, help="in a run of riskshare")
+    parser.add_argument("--samples", type=int, default=1 << 20, help="in a run of riskshare")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--peer-samples", type=int, default=1 << 13)

@@ -20,7 +20,7 @@ from .statistics import summarise
 ENGINES = {
     "riskshare": "riskshare_engine:positions",
     "riskshare-estimate": "riskshare_engine:estimated",
-    "riskshare-directions": "riskshare_engine:estimated_along",
+    "riskshare-directions": "riskshare_engine:positions_along",
     "numba": "numba_engine:positions",
     "numba-vector": "numba_engine:positions_vector",
     "numpy-ppf": "numpy_scipy:positions",
