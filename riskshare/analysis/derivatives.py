@@ -117,14 +117,17 @@ class Sums:
     def tail_value_at_risk(self, level: int, tail: float) -> Estimate:
         """Return -E[dx | tail], the tail being that share of the worst (Hong and Liu 2009).
 
-        Derivatives below the quantile, and at it as many of them as the tail lacks.
+        Derivatives below the quantile, and at it as many of them as the tail lacks. Of a tail that
+        lies at one value, all of it is as uncertain as there.
         """
-        edge = self.quantile(level, tail).value
+        edge = self.quantile(level, tail)
         weights = self._weights("below", level)[:, :, None]
         products = self._derivatives("below", level)
         share = weights.sum(0) / self._all
-        found = -(products.sum(0) / self._all + (tail - share) * edge) / tail
-        return self._estimate(found, -(products - edge * weights) / tail)
+        lacks = tail - share
+        found = -(products.sum(0) / self._all + lacks * edge.value) / tail
+        influence = -(products - edge.value * weights) / tail
+        return self._estimate(found, influence, lacks * edge.error / tail)
 
     def probability_of_deficit(self) -> Estimate:
         """Return -f(t) E[dx - dt | x = t]; NaN where the target is an atom.

@@ -174,7 +174,10 @@ def test_a_position_that_only_holds_level_has_no_derivative_of_its_quantiles(ter
 
 
 def test_a_cap_that_many_meet_keeps_its_derivative_in_long_runs():
-    """Some samples come within rounding of it from below, and do not move with it."""
+    """Some samples come within rounding of it from below, and do not move with it.
+
+    Who pays it has all of the tail there, which is as uncertain as its edge.
+    """
     terms = [rs.Block(), rs.MarginalRate(rate=0.5, cap=0.025)]
     demand = rs.Driver(name="demand", acts_on="activity", law="normal", sd=SD)
     fixed = rs.CostBehaviour(variable=0.0, fixed=1.0, exit_basis="planned")
@@ -182,13 +185,19 @@ def test_a_cap_that_many_meet_keeps_its_derivative_in_long_runs():
     found = rs.sensitivities(
         of,
         paths=["c.marginal-rate.cap"],
-        partners=[PROVIDER],
-        statistics=["quantile"],
-        levels=[0.95],
+        partners=[PROVIDER, PAYER],
+        statistics=["quantile", "tail_value_at_risk"],
+        levels=[0.05, 0.95],
         samples=2**20,
-    )
+    ).isel(path=0, year=0)
     plan = of.lines[0].price * of.lines[0].baseline
-    assert found.position_quantile_derivative.item() == pytest.approx(plan, rel=1e-3)
+    own = found.sel(partner=PROVIDER, level=0.95)
+    assert own.position_quantile_derivative.item() == pytest.approx(plan, rel=1e-3)
+    error = found.position_quantile_derivative_error.sel(partner=PAYER, level=0.05).item()
+    tail = found.sel(partner=PAYER, level=0.95)
+    assert tail.position_tail_value_at_risk_derivative.item() == pytest.approx(plan, rel=1e-3)
+    assert tail.position_tail_value_at_risk_derivative_error.item() == pytest.approx(error)
+    assert error > 0
 
 
 def test_a_pool_that_keeps_nothing_but_rounding_has_no_spread_to_move():
