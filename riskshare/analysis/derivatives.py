@@ -65,7 +65,7 @@ class Sums:
 
         The error counts as well what a kernel `WIDER` than this one would have found otherwise,
         where there is such a weight. Its bias goes with the fourth power of the width where
-        E[dx | x] is smooth, so that this is three times that of the kernel itself.
+        E[dx | x] is smooth, so that this is at least twice that of the kernel itself.
         """
         near, products = self._weights("near", level), self._derivatives("near", level)
         atom, weights = self._atom(level), near[:, :, None]

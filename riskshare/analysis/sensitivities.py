@@ -209,7 +209,7 @@ class _Run:
         spread = float(functionals.spread.max())
         nudged = beside(self.program.case, gradients.own, spread)
         # first of all, for what moves beside a kink may be more than at it: one program serves both
-        after = self._look(gradients, gradients.own | nudged) if nudged else None
+        after = self._look(gradients, gradients.own | nudged, functionals) if nudged else None
         sums, first = self._sums(gradients, functionals)
         if MEAN in functionals.kinds:
             means = first.mean(0)[functionals.kinds.index(MEAN)] / BLOCK
@@ -217,10 +217,15 @@ class _Run:
         places = np.array([found.paths.index(path) for path in inner])
         crossing = np.zeros(len(inner), bool)
         if gradients.gates:
-            # a number reaches a gate where holding all gates still changes its derivatives
-            still = self._look(gradients, gradients.own, differentiated=False)
-            apart = np.abs(first - still)
-            crossing = (apart > 1e-6 * np.abs(first).max((0, 2), keepdims=True)).any((0, 1, 2))
+            # a number reaches a gate where holding all gates still changes its derivatives; told
+            # of means, for what crosses may lie far from a quantile, and move it none the less
+            of, moved = functionals, first
+            if MEAN not in functionals.kinds:
+                of = replace(functionals, kinds=(MEAN,))
+                moved = self._look(gradients, gradients.own, of)
+            still = self._look(gradients, gradients.own, of, differentiated=False)
+            apart = np.abs(moved - still)
+            crossing = (apart > 1e-6 * np.abs(moved).max((0, 2), keepdims=True)).any((0, 1, 2))
         known = set(declared_kinks(self.program.case))
         at_kink = np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
         if after is not None:
@@ -229,7 +234,8 @@ class _Run:
             seen = at_kinks(own, near, few)
             if (seen & ~at_kink).any():
                 nudged = beside(self.program.case, gradients.own, spread, FURTHER)
-                further = self._told(self._look(gradients, gradients.own | nudged).sum(0))
+                further = self._look(gradients, gradients.own | nudged, functionals)
+                further = self._told(further.sum(0))
                 seen = at_kinks(own, near, few, further)
             at_kink |= seen
         for name, level, estimate in self._estimates(sums):
@@ -240,12 +246,17 @@ class _Run:
                     found.put(name, level, places[these], part, method)
 
     def _look(
-        self, gradients: Gradients, numbers: Mapping[str, float], *, differentiated: bool = True
+        self,
+        gradients: Gradients,
+        numbers: Mapping[str, float],
+        functionals: Functionals,
+        *,
+        differentiated: bool = True,
     ) -> Floats:
         """Return derivatives of the first blocks, (block, weight, series, path)."""
         run = gradients.run(
             self.sampling,
-            self._functionals,
+            functionals,
             self.workers,
             numbers=numbers,
             differentiated=differentiated,

@@ -201,16 +201,6 @@ def _gate_derivative(
     return _gate(excess, width), density * tangents[0]
 
 
-def kernel(away: Float[Array, "..."], width: float | Array) -> Float[Array, "..."]:
-    """Return a normal kernel of the fourth order, ``(3 - u^2) / 2 phi(u) / h`` at u = away / h.
-
-    It integrates to 1 and, with u^2, to 0: the bias of what it estimates falls with h^4, where
-    that of a density would fall with h^2 (Silverman 1986, 3.6).
-    """
-    squares = (away / width) ** 2
-    return (3 - squares) / 2 * jnp.exp(-squares / 2) / (width * 2.5066282746310002)
-
-
 def reached(excess: Float[Array, "..."], width: float | Array = GATE_WIDTH) -> Float[Array, "..."]:
     """Return 1 where ``excess >= 0``, else 0: a gate that opens at its threshold."""
     return 1 - gate(-excess, width)
