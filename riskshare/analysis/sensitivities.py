@@ -15,6 +15,7 @@ from riskshare.analysis.differences import Differences, Stencil
 from riskshare.analysis.kinks import FURTHER, at_kinks, beside, declared_kinks
 from riskshare.analysis.results import Results, looked_at
 from riskshare.analysis.streaming import count_of, parts_of, whole_blocks
+from riskshare.analysis.vocabulary import resolved
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.names import ALL_YEARS, LEVEL, PARTNER, YEAR
@@ -122,8 +123,8 @@ def sensitivities(
     Raises
     ------
     ArgumentError
-        For paths, statistics, partners or years that are not there; for cases that are drawn
-        person by person.
+        For paths, statistics, partners or years that are not there; for a level with fewer than 64
+        samples beyond it; for cases that are drawn person by person.
 
     Examples
     --------
@@ -141,6 +142,8 @@ def sensitivities(
     results = Results.of(case, targets, partners, years)
     levels_asked = levels_of(levels)
     sampling = whole_blocks(sampling_of(samples, seed, sampler, replicates))
+    for level in levels_asked if {*wanted} & {*BY_LEVEL} else ():
+        resolved(f"level {level:g}", min(level, 1 - level), sampling.samples)
     run = _Run(program, results, wanted, levels_asked, sampling, threads(workers))
     found = _Found.empty(numbers, run)
     inner = tuple(path for path in numbers if path in program.parameters)

@@ -256,7 +256,9 @@ def test_what_was_released_a_year_before_is_a_kink_that_is_differenced():
     assert found.position_mean_derivative.item() != pytest.approx(2e7 * second.mean(), rel=5e-2)
 
 
-@pytest.mark.parametrize("levels", [[0.05], [0.05, 0.95]])
+@pytest.mark.parametrize(
+    "levels", [pytest.param([0.05], marks=pytest.mark.slow), [0.05, 0.95]], ids=["one", "two"]
+)
 def test_either_way_through_the_kernel_gives_the_same(levels):
     """Forward and reverse mode: many statistics of one number, and one of many."""
     of = rs.load_case("mid-nottinghamshire-msk")
@@ -460,6 +462,15 @@ def test_a_certain_sum_of_years_moves_as_a_whole_however_it_is_rounded():
 def test_what_is_not_there_is_refused(arguments, said):
     with pytest.raises(rs.ArgumentError, match=said.replace("(", r"\(")):
         rs.sensitivities(normal(), **arguments)
+
+
+@pytest.mark.parametrize("level", [1e-5, 0.99999])
+def test_a_level_beyond_which_there_are_too_few_samples_is_refused(level):
+    with pytest.raises(rs.ArgumentError, match=r"looks at 0\.7 of 65,536 samples.*samples=6,"):
+        rs.sensitivities(normal(), statistics=["quantile"], levels=[level])
+    rs.sensitivities(
+        normal(), paths=PATHS[:1], statistics=["mean"], levels=[level], samples=4096
+    )  # asks for no level
 
 
 def test_words_for_all_paths_are_named_where_nothing_is_near():
