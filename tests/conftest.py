@@ -67,13 +67,13 @@ def pytest_unconfigure(config):
         shutil.rmtree(os.environ[KERNELS], ignore_errors=True)
 
 
-EVERY = 5
+EVERY = 8
 """Of how many structures of a property one is not left to the slow tests."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leave four of five structures of a property to the slow tests, others for other properties.
+    """Leave seven of eight structures of a property to the slow tests, others for other properties.
 
     Each structure is a kernel of its own to compile. `pytest -m slow` runs the rest.
     """
