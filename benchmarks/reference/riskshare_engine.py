@@ -25,7 +25,7 @@ def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
 
 def positions_along(problem: Problem, samples: int, seed: int) -> np.ndarray:
     """The same, the first Sobol' dimensions along the directions that move positions most."""
-    return _positions(problem, samples, seed, directions(problem))
+    return _positions(problem, samples, seed, _directions(problem))
 
 
 def estimated(problem: Problem, samples: int, seed: int) -> Summary:
@@ -48,7 +48,7 @@ def estimated(problem: Problem, samples: int, seed: int) -> Summary:
 
 
 @lru_cache
-def directions(problem: Problem) -> Any:
+def _directions(problem: Problem) -> Any:
     """Return the directions, found once for a case and kept: outside the clock."""
     import riskshare as rs
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from riskshare.analysis.derivatives import Sums
 from riskshare.analysis.differences import Differences, Stencil
@@ -218,17 +219,7 @@ class _Run:
             means = first.mean(0)[functionals.kinds.index(MEAN)] / BLOCK
             self.slopes = dict(zip(inner, means.T, strict=True))
         places = np.array([found.paths.index(path) for path in inner])
-        crossing = np.zeros(len(inner), bool)
-        if gradients.gates:
-            # a number reaches a gate where holding all gates still changes its derivatives; told
-            # of means, for what crosses may lie far from a quantile, and move it none the less
-            of, moved = functionals, first
-            if MEAN not in functionals.kinds:
-                of = replace(functionals, kinds=(MEAN,))
-                moved = self._look(gradients, gradients.own, of)
-            still = self._look(gradients, gradients.own, of, differentiated=False)
-            apart = np.abs(moved - still)
-            crossing = (apart > 1e-6 * np.abs(moved).max((0, 2), keepdims=True)).any((0, 1, 2))
+        crossing = self._crossing(gradients, functionals, first)
         known = set(declared_kinks(self.program.case))
         at_kink = np.array([path in known for path in inner]) & (first != 0).any((0, 1, 2))
         if after is not None:
@@ -247,6 +238,22 @@ class _Run:
                 if these.any() and (not gated or name in SMOOTHED):
                     part = Estimate(estimate.value[:, these], estimate.error[:, these])
                     found.put(name, level, places[these], part, method)
+
+    def _crossing(
+        self, gradients: Gradients, functionals: Functionals, first: Floats
+    ) -> NDArray[np.bool_]:
+        """Return which numbers reach a gate: holding all gates still changes their derivatives.
+
+        Told of means, for what crosses may lie far from a quantile, and move it none the less.
+        """
+        if not gradients.gates:
+            return np.zeros(first.shape[-1], np.bool_)
+        if MEAN not in functionals.kinds:
+            functionals = replace(functionals, kinds=(MEAN,))
+            first = self._look(gradients, gradients.own, functionals)
+        still = self._look(gradients, gradients.own, functionals, differentiated=False)
+        apart = np.abs(first - still) > 1e-6 * np.abs(first).max((0, 2), keepdims=True)
+        return np.asarray(apart.any((0, 1, 2)))
 
     def _look(
         self,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 
@@ -247,7 +248,7 @@ def resolved(name: str, tail: float, samples: int) -> None:
     if tail * samples < FEWEST:
         raise ArgumentError(
             f"{name} looks at {tail * samples:,.1f} of {samples:,} samples, too few to be sure of; "
-            f"take samples={int(FEWEST / tail):,} or more"
+            f"take samples={ceil(FEWEST / tail):,} or more"
         )
 
 

@@ -316,7 +316,7 @@ def test_a_gate_far_from_what_is_looked_at_is_found(statistic):
     """Beyond 2.6 standard deviations a glass breaks and most of the loss is made good.
 
     So many fewer are below the 5 % quantile, or in deficit, though none of them is near it:
-    P(x < q) = Phi(q / spread) - Phi(-z) for amount 0, and by z that falls with -phi(z).
+    P(x < q) = Phi((q - amount) / spread) - Phi(-z), which rises by phi(z) with z.
     """
     z, sd, rate = 2.6, 0.25, 0.9
     amount = 0.5 * rate * BASE * sd
