@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from riskshare.bind import Bound
 from riskshare.bind.laws import columns_of
 from riskshare.bind.leaves import NoiseStructure
+from riskshare.bind.packed import packed
 from riskshare.case import Case
 from riskshare.checks.given import suggest
 from riskshare.errors import ArgumentError
@@ -168,7 +169,7 @@ class _Program:
         assert isinstance(bits.source, SobolPoints)
         lanes = min(max(sampling.per_replicate, SMALL), BLOCK)
         source = SobolPoints(bits.source.low[..., :lanes])
-        leaves = cast(bound.numbers, np.float32)
+        leaves = packed(cast(bound.numbers, np.float32))
         return cls(bound, bits, devices, jax.device_put((leaves, source), devices.devices[0]))
 
     def __call__(self, chunk: Chunk, index: NDArray[np.float32]) -> NDArray[np.float32]:

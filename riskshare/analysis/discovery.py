@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from riskshare.analysis.conditions import Condition, conditions_of
 from riskshare.bind import Bound, targets_of
+from riskshare.bind.packed import packed
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.outcomes import attributes, resolution
@@ -255,7 +256,7 @@ def _settled(bound: Bound, stream: Stream) -> Floats:
     with computing_in(np.float32):
         outputs = sample_blocks(
             bound.structure,
-            cast(bound.numbers, np.float32),
+            packed(cast(bound.numbers, np.float32)),
             SobolPoints(stream.shared),
             stream.blocks,
             keep=("position",),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from riskshare.bind.leaves import Leaves, Structure
+from riskshare.bind.packed import PackedLeaves, unpacked
 from riskshare.contract.vectors import stored
 from riskshare.program.compiling import KERNEL
 from riskshare.program.experience import Experience, draw_year, initial_drivers
@@ -49,7 +50,7 @@ def count_traces() -> Iterator[list[str]]:
 
 def block_outputs(
     structure: Structure,
-    leaves: Leaves,
+    leaves: Leaves | PackedLeaves,
     source: Source,
     place: Array,
     given: Given,
@@ -64,8 +65,8 @@ def block_outputs(
     if leading is not None:
         # A turn mixes the columns of all years, so all are drawn before the first. They are stored
         # before it: the sum that a turn ends with is computed again in every table lookup too.
-        price = leaves.yearly.price
-        every = jax.vmap(lambda of_year: stored(lambda: score(source.bits(of_year), dtype), price))(
+        known = leaves.world.deliverer
+        every = jax.vmap(lambda of_year: stored(lambda: score(source.bits(of_year), dtype), known))(
             drawn
         )
         drawn, weight = led(leading, every)
@@ -77,7 +78,8 @@ def block_outputs(
 
     def step(state: Any, inputs: Any) -> tuple[Any, Any]:
         drivers, carried = state
-        yearly, year_drawn, year_given = inputs
+        numbers, year_drawn, year_given = inputs
+        yearly = unpacked(numbers)
         year_scores = year_drawn
         if leading is None:
             year_scores = stored(lambda: score(source.bits(year_drawn), dtype), yearly.price)
@@ -108,7 +110,7 @@ def block_outputs(
         }
         return (drivers, carried), ({name: outputs[name] for name in held}, sums)
 
-    carried = initial_carried(structure, leaves.yearly, like)
+    carried = initial_carried(structure, unpacked(leaves.yearly), like)
     start = (initial_drivers(structure, leaves.laws, like), carried)
     inputs = (leaves.yearly, drawn, given)
     if structure.years == 1:
@@ -149,7 +151,7 @@ def _looks_up(structure: Structure) -> bool:
 @partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=KERNEL)
 def sample_blocks(
     structure: Structure,
-    leaves: Leaves,
+    leaves: Leaves | PackedLeaves,
     source: Source,
     places: Array,
     given: Given = NOTHING,

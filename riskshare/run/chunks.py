@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from riskshare.bind import Bound
+from riskshare.bind.packed import packed
 from riskshare.errors import NumericalError
 from riskshare.program.block import sample_blocks
 from riskshare.program.given import NOTHING
@@ -119,14 +120,16 @@ class Kernel:
                 _compiled.add(what)
         self._ready.add((place, reduction))
 
+    def _numbers(self) -> Any:
+        return packed(cast(self.bound.numbers, self.dtype))
+
     def _on(self, place: int) -> Any:
         """Return numbers and bits on a device, put there once."""
         device = self.devices.devices[place]
         with self._placing:
             if place not in self._placed:
-                numbers = partial(cast, self.bound.numbers, self.dtype)
                 self._placed[place] = (
-                    _held(self.bound, self.dtype, device, numbers),
+                    _held(self.bound, self.dtype, device, self._numbers),
                     _held(self.bits.source, None, device, lambda: self.bits.source),
                     jax.device_put(self.leading, device),
                 )
