@@ -342,7 +342,7 @@ def test_a_gate_far_from_what_is_looked_at_is_found(statistic):
     assert error < 0.1 * abs(want)
 
 
-@pytest.mark.parametrize("samples", [4096, 69_632])
+@pytest.mark.parametrize("samples", [pytest.param(4096, marks=pytest.mark.slow), 69_632])
 def test_the_number_of_threads_changes_nothing(samples):
     """Threads have chunks of other sizes, and a gate may be met in any of them."""
     of = rs.load_case("mid-nottinghamshire-msk")

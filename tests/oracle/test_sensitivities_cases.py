@@ -235,8 +235,8 @@ def contract_numbers(case, count):
     return [str(path) for path in pick.choice(own, min(count, len(own)), replace=False)]
 
 
-QUICK = ("msk-toy", "mid-nottinghamshire-msk", "aca-risk-corridor", "reach-aco")
-"""Cases with gates, pools and corridors whose kernels compile in seconds; the others are slow."""
+QUICK = ("msk-toy", "mid-nottinghamshire-msk", "reach-aco")
+"""Cases with gates and pools whose kernels compile in seconds; the others are slow."""
 
 
 @pytest.mark.parametrize(
