@@ -16,8 +16,8 @@ from riskshare.run.sampling import Bits, sampling_of
 SEVERAL = [name for name in rs.case_names() if len(rs.load_case(name).years) > 1]
 
 
-def leaves_of(name):
-    return cast(bind(rs.load_case(name)).numbers, np.float32)
+def leaves_of(name, dtype=np.float32):
+    return cast(bind(rs.load_case(name)).numbers, dtype)
 
 
 def assert_same(ours, theirs):
@@ -28,9 +28,10 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", SEVERAL)
-def test_every_number_comes_back_of_all_years_and_of_one(name):
-    leaves = leaves_of(name)
+def test_every_number_comes_back_of_all_years_and_of_one(name, dtype):
+    leaves = leaves_of(name, dtype)
     found = packed(leaves)
     assert isinstance(found, PackedLeaves)
     assert_same((found.laws, found.world), (leaves.laws, leaves.world))
