@@ -2,7 +2,7 @@
 
 A bound case holds a hundred and more small arrays with a row for each year. Where years follow
 each other in a loop, every loop over samples cuts its year out of each array that it reads; one
-that reads ninety was six times slower for it. Out of one array a year is cut once.
+that reads ninety was five times slower for it. Out of one array a year is cut once.
 """
 
 from dataclasses import dataclass, field
