@@ -9,7 +9,7 @@ from jax import Array
 from jaxtyping import Float
 
 from riskshare.contract.ledger import Ledger, Transfer
-from riskshare.contract.primitives import GATE_WIDTH, bands, gate, labelled, positive, ratio
+from riskshare.contract.primitives import GATE_WIDTH, bands, gate, labelled, positive, ratio, silent
 from riskshare.contract.term import (
     AbstractTerm,
     State,
@@ -120,7 +120,7 @@ class MarginalRate(AbstractTerm):
 
     def pays(self, deviation: Array, base: Array) -> Array | None:
         """Return the adjustment."""
-        return self._adjustment(deviation, base, base, _quiet)
+        return self._adjustment(deviation, base, base, silent)
 
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who pays."""
@@ -150,7 +150,7 @@ class MarginalRate(AbstractTerm):
             adjustment = jnp.where(summed(plan_value) > self.low_volume, adjustment, 0)
             year.note("low volume", quantity=volume, beyond=self.low_volume)
             year.note("too small", amount=adjustment - before)
-        return (to_deliverers(year, self.lines, adjustment),), state
+        return (to_deliverers(year, self.lines, year.once(adjustment)),), state
 
     def _adjustment(
         self,
@@ -286,7 +286,3 @@ class MarketShift(AbstractTerm):
         year.note("shift", quantity=shift, rate=self.factor, amount=self.factor * shift)
         parts = ratio(gained, summed(gained)) - ratio(lost, summed(lost))
         return (to_deliverers(year, self.lines, self.factor * shift * parts),), state
-
-
-def _quiet(step: str, **figures: Any) -> None:
-    del step, figures

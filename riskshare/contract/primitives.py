@@ -18,7 +18,8 @@ GATE_WIDTH = 0.005
 Note = Callable[..., None]
 
 
-def _silent(step: str, **figures: Array) -> None:
+def silent(step: str, **figures: Any) -> None:
+    """Take no note."""
     del step, figures
 
 
@@ -39,7 +40,7 @@ def bands(
     rates: Sequence[Float[Array, "..."]],
     starts: Sequence[Float[Array, "..."] | None] | None = None,
     scale: Float[Array, "..."] | float = 1.0,
-    note: Note = _silent,
+    note: Note = silent,
 ) -> Float[Array, "..."]:
     """Sum of the parts of a size that fall in each band, each times the band's rate.
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from riskshare.contract.benchmark import Rebasing, Truncation
 from riskshare.contract.keys import among, names_partners, proportional, within
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer, single, to_each
-from riskshare.contract.primitives import positive, ratio
+from riskshare.contract.primitives import positive, ratio, silent
 from riskshare.contract.rule import (
     BY_OUTCOME,
     Cap,
@@ -237,14 +237,11 @@ class Pool(AbstractTerm):
                         f"{partner!r} has no quality score; give the partner a quality, with a "
                         "value or a law",
                     )
-        for name in ("people",):
-            given = getattr(self, name)
-            if given is not None and not names_partners(given, around.kinds):
-                yield (
-                    name,
-                    "is one number for every partner, whoever is outside included; give it by "
-                    "partner",
-                )
+        if self.people is not None and not names_partners(self.people, around.kinds):
+            yield (
+                "people",
+                "is one number for every partner, whoever is outside included; give it by partner",
+            )
         if self.maximum is not None and self.key in ("influence", "conditional-mean"):
             yield "maximum", f"means nothing with key = {self.key!r}; leave it out"
         if self.taker is not None and self.key in ("influence", "conditional-mean"):
@@ -258,7 +255,7 @@ class Pool(AbstractTerm):
             return None  # it takes the number of members
         caps = (dataclasses.replace(cap, revenue=base[0]) for cap in self.caps)
         rule = dataclasses.replace(rule, caps=tuple(caps))
-        return rule.shared(deviation[0], base[0], None, score, _quiet)[None]
+        return rule.shared(deviation[0], base[0], None, score, silent)[None]
 
     def needs(self) -> frozenset[str]:
         """Return what the experience must hold for key, budget and rule."""
@@ -431,10 +428,10 @@ class Pool(AbstractTerm):
             return self._by_conditional_mean(shared, year)
         direct = self.share is not None and self.taker is None and self.maximum is None
         if direct and self.loss_share is None:
-            return (single(shared, self.share, self.holder),)
+            return (single(year.once(shared), self.share, self.holder),)
         if direct:
-            of_loss = single(loss, self.loss_share, self.holder)
-            return single(gain, self.share, self.holder), of_loss
+            of_loss = single(year.once(loss), self.loss_share, self.holder)
+            return single(year.once(gain), self.share, self.holder), of_loss
         shares = self._shares(shared, year, ledger)
         amounts = shares * shared
         if self.loss_share is not None:
@@ -493,7 +490,3 @@ class Pool(AbstractTerm):
         year.note("expected part", quantity=borne.T)
         rest = single(shared + deviation, key, self.holder)
         return rest, to_each(-borne.T, self.holder)
-
-
-def _quiet(step: str, **figures: Any) -> None:
-    del step, figures

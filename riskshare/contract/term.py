@@ -78,6 +78,9 @@ class YearView:
     note: Callable[..., None] = lambda step, **figures: None
     """Notes a step of the working, ``note("gate", rate=..., threshold=...)``, for the statement of
     a settled year; simulation ignores it."""
+    once: Callable[[Array], Array] = lambda amount: amount
+    """Takes what it took many steps to work out: simulation stores it, where a compiler would work
+    it out again for each partner."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ def settle_year(
     if per_unit is not None:
         cost = _rounded(cost, per_unit)
     view = _view(structure, world, yearly, experience, line_cost, cost, amount)
-    if per_unit is not None:
+    if per_unit is None:
+        view = replace(view, once=partial(_once, yearly.price))
+    else:
         view = replace(view, pennies=partial(_pennies, per_unit))
     ledger, states, unpaid = Ledger(), {}, {}
     moved: dict[str, Any] = {}
@@ -172,6 +174,15 @@ def _passing(
     cost = jnp.matmul(world.owner[:, at], yearly.running_cost[at], precision=PRECISION)
     brought = summed(savings["brought"][:, at], 1)
     return cost + jnp.matmul(world.deliverer, brought, precision=PRECISION) - saved
+
+
+def _once(known: Array, amount: Array) -> Array:
+    """Return an amount stored, where it is a single one: the product of more with keys stores them.
+
+    A product of one row with keys is none to a compiler, but a loop over partners.
+    """
+    several = amount.ndim > 1 and len(amount) > 1
+    return amount if several else stored(lambda: amount, known)
 
 
 def _rounded(money: Array, per_unit: Array) -> Array:
