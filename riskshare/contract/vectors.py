@@ -1,11 +1,11 @@
-"""Sums and stores, in the form that compilers make vectors of.
+"""Sums, stores and polynomials, in the form that compilers and processors make the most of.
 
 XLA for CPU fuses whatever it can into one loop, and makes no vectors of a loop that holds a sum
-over rows or a table lookup. The two functions here are what it does not fuse: a matrix product, and
+over rows or a table lookup. `summed` and `stored` are what it does not fuse: a matrix product, and
 a branch that it cannot decide. Together they make kernels up to twice as fast.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -37,6 +37,31 @@ def summed(values: Numbers, axis: int = 0) -> Numbers:
     flat = values.reshape(*before, count, -1)
     ones = jnp.ones((1, count), values.dtype)
     return jnp.matmul(ones, flat, precision="highest").reshape(*before, *after)
+
+
+def polynomial(powers: Sequence[Numbers], x: jax.Array) -> jax.Array:
+    """Return a polynomial, its even and its odd powers apart.
+
+    Two short chains of operations that a processor runs side by side, where Horner's is one long
+    chain in which each waits for the one before.
+
+    Parameters
+    ----------
+    powers
+        Numbers or (..., 1) arrays of x's type, the highest power first, two at least.
+    x
+        (..., sample).
+    """
+    square = x * x
+    even, odd = (_horner(powers[first::-2][::-1], square) for first in (-1, -2))
+    return even + odd * x
+
+
+def _horner(powers: Sequence[Numbers], x: jax.Array) -> jax.Array:
+    total = powers[0]
+    for power in powers[1:]:
+        total = total * x + power
+    return total
 
 
 def stored(compute: Callable[[], Made], known: Numbers) -> Made:

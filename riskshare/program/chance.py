@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from riskshare.contract.vectors import stored
+from riskshare.contract.vectors import polynomial, stored
 from riskshare.laws.binomial import LOGIT_LIMIT
 from riskshare.laws.chance import SCORE_LIMIT, CountTable, FactorTable
 
@@ -96,9 +96,7 @@ def cubed(polynomials: jax.Array, score: jax.Array) -> jax.Array:
         Standard normal scores, ``[row, sample]``.
     """
     powers = jnp.asarray(polynomials)
-    root = jnp.broadcast_to(powers[:, :1], score.shape)
-    for power in range(1, powers.shape[1]):
-        root = root * score + powers[:, power : power + 1]
+    root = polynomial(jnp.split(powers, powers.shape[1], axis=1), score)
     return root * root * root
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from riskshare.contract.vectors import polynomial
 from riskshare.errors import ArgumentError
 from riskshare.program.directions import POINT_BITS, sobol_directions
 
@@ -210,7 +211,7 @@ def score(bits: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
         below = jax.scipy.special.ndtri((tail.astype(dtype) + 0.5) * 2.0**-32)
         return jnp.where(side < 0, -below, below)
     twice = (tail.astype(dtype) + jnp.float32(0.5)) * jnp.float32(2.0**-31)
-    size = (1 - twice) * _horner(_QUANTILE, _scaled_log(twice * (2 - twice), -2 / _WIDEST) - 1)
+    size = (1 - twice) * _polynomial(_QUANTILE, _scaled_log(twice * (2 - twice), -2 / _WIDEST) - 1)
     signed = jax.lax.bitcast_convert_type(size, jnp.uint32) ^ (~bits & jnp.uint32(1 << 31))
     return jax.lax.bitcast_convert_type(signed, jnp.float32)
 
@@ -223,16 +224,12 @@ def _scaled_log(x: jax.Array, scale: float) -> jax.Array:
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
     exponent = (bits - _ROOT_HALF) >> 23
     fraction = jax.lax.bitcast_convert_type(bits - (exponent << 23), jnp.float32) - 1
-    powers = _horner([scale * power for power in _LOGARITHM], fraction)
+    powers = _polynomial([scale * power for power in _LOGARITHM], fraction)
     return fraction * powers + exponent.astype(jnp.float32) * jnp.float32(scale * np.log(2))
 
 
-def _horner(coefficients: Sequence[float], x: jax.Array) -> jax.Array:
-    """Return a polynomial, the highest power first."""
-    total = jnp.float32(coefficients[0])
-    for coefficient in coefficients[1:]:
-        total = total * x + jnp.float32(coefficient)
-    return total
+def _polynomial(coefficients: Sequence[float], x: jax.Array) -> jax.Array:
+    return polynomial([jnp.float32(coefficient) for coefficient in coefficients], x)
 
 
 @lru_cache(maxsize=16)
