@@ -1,5 +1,6 @@
 """Rows by places: against NumPy's own indexing, however the places lie."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -21,3 +22,11 @@ def test_rows_are_those_of_numpy(module, places):
     others = module.full((len(places), 3), -1.0)
     assert np.array_equal(replaced(values, places, others), wanted)
     assert np.array_equal(np.asarray(values), VALUES)
+
+
+def test_rows_are_replaced_one_system_at_a_time_too():
+    values, others = np.zeros((2, 4, 3), np.float32), np.arange(12, dtype=np.float32)
+    found = jax.vmap(lambda a, b: replaced(a, (1, 2), b))(values, others.reshape(2, 2, 3))
+    wanted = values.copy()
+    wanted[:, 1:3] = others.reshape(2, 2, 3)
+    np.testing.assert_array_equal(found, wanted)

@@ -1,11 +1,11 @@
-"""Sums as products and stored results say what plain ones say, and have their derivatives."""
+"""Sums, stored results and polynomials say what plain ones say, and have their derivatives."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from riskshare.contract.vectors import stored, summed
+from riskshare.contract.vectors import polynomial, stored, summed
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,24 @@ def test_derivatives_pass_what_is_stored_in_both_directions():
     np.testing.assert_allclose(jax.jit(jax.jacfwd(total))(x), slope, rtol=1e-5)
     each = jax.vmap(lambda row: stored(lambda: jnp.sqrt(row), row))(jnp.stack([x, 4 * x]))
     np.testing.assert_allclose(each, np.sqrt([[1, 4, 9], [4, 16, 36]]), rtol=1e-6)
+
+
+X = np.linspace(-1.5, 2, 11)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 10, 17])
+def test_polynomials_are_those_of_numpy(count):
+    powers = np.random.default_rng(count).normal(size=count)
+    with jax.enable_x64(True):
+        found = polynomial([float(power) for power in powers], jnp.asarray(X))
+    np.testing.assert_allclose(found, np.polyval(powers, X), rtol=1e-12, atol=1e-12)
+
+
+def test_polynomials_of_rows_have_each_their_own_powers():
+    powers = np.random.default_rng(1).normal(size=(3, 10))
+    scores = np.stack([X, X + 0.5, -X])
+    with jax.enable_x64(True):
+        columns = jnp.split(jnp.asarray(powers), 10, axis=1)
+        found = polynomial(columns, jnp.asarray(scores))
+    wanted = [np.polyval(row, at) for row, at in zip(powers, scores, strict=True)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
