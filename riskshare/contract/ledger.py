@@ -27,6 +27,7 @@ class Transfer:
     """
 
     amount: Float[Array, "part sample"]
+    """(part, 1) where it is the same in every sample, which spares a product with them all."""
     to: Float[Array, "partner part"]
     from_: Float[Array, "partner part"]
     parts: Literal["whole", "line", "index", "partner"] = field(

@@ -97,7 +97,7 @@ class Levy(AbstractTerm):
         self, year: YearView, ledger: Ledger, state: State
     ) -> tuple[tuple[Transfer, ...], State]:
         """Collect the shares of turnover."""
-        amount = self.rate[:, None] * year.turnover * samples_of(year)
+        amount = self.rate[:, None] * year.turnover
         year.note(
             "share of turnover", quantity=year.turnover, rate=self.rate[:, None], amount=amount
         )
@@ -174,7 +174,7 @@ class Block(AbstractTerm):
         plan = volume * price * (1 + self.uplift)
         year.note("plan at price", quantity=volume, rate=price, amount=volume * price)
         year.note("uplift", rate=self.uplift, amount=volume * price * self.uplift)
-        return (to_deliverers(year, self.lines, plan * samples_of(year)),), state
+        return (to_deliverers(year, self.lines, plan),), state
 
 
 @term

@@ -22,7 +22,7 @@ from riskshare.bind.leaves import (
 from riskshare.contract.divisia import TINY
 from riskshare.contract.ledger import PRECISION
 from riskshare.contract.rows import picked, replaced
-from riskshare.contract.vectors import summed
+from riskshare.contract.vectors import stored, summed
 from riskshare.program.chance import beyond, counts, cubed, factors, table_lookup, thinned
 from riskshare.program.copula import student_innovations
 from riskshare.program.given import NOTHING, Given, instead
@@ -101,8 +101,10 @@ def draw_year(
     follow = _coupled(
         structure, structure.activity_noise, laws.activity_noise, own["activity"], score, year, None
     )
-    demand = _with_noise(
-        structure, structure.activity_noise, laws.activity_noise, mean, follow, index, year
+    noise, numbers = structure.activity_noise, laws.activity_noise
+    # value and cost both look at it, and would each work it out again
+    demand = stored(
+        lambda: _with_noise(structure, noise, numbers, mean, follow, index, year), yearly.price
     )
     activity, waiting, left = treated(
         structure, laws.capacity, year, demand, state.waiting, given.activity
