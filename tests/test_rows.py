@@ -30,3 +30,13 @@ def test_rows_are_replaced_one_system_at_a_time_too():
     wanted = values.copy()
     wanted[:, 1:3] = others.reshape(2, 2, 3)
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("places", [(1, 2), (1, 3)])
+@pytest.mark.parametrize(
+    "others",
+    [np.ones((2, 1), "f4"), np.ones((1, 4), "f4"), np.ones((3, 4), "f4"), np.ones((2, 4), "i4")],
+)
+def test_rows_of_another_shape_or_type_are_refused(places, others):
+    with pytest.raises(ValueError, match="they replace float32 of shape \\(2, 4\\)"):
+        replaced(jnp.zeros((5, 4), "f4"), places, jnp.asarray(others))

@@ -24,8 +24,18 @@ def picked(values: Numbers, places: tuple[int, ...], axis: int = 0) -> Numbers:
 def replaced(values: Numbers, places: tuple[int, ...], others: Numbers) -> Numbers:
     """Return an array with some of its rows, the first axis, replaced by others.
 
-    The others are as many rows, of the same type and number of samples.
+    Raises
+    ------
+    ValueError
+        If the others are not as many rows, of the same type and number of samples: they would be
+        written in part.
     """
+    wanted = (len(places), *values.shape[1:])
+    if others.shape != wanted or others.dtype != values.dtype:
+        raise ValueError(
+            f"rows are {others.dtype} of shape {others.shape}; they replace {values.dtype} of "
+            f"shape {wanted}"
+        )
     if places == tuple(range(values.shape[0])):
         return others
     if not isinstance(values, jax.Array):

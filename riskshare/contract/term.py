@@ -79,8 +79,9 @@ class YearView:
     """Notes a step of the working, ``note("gate", rate=..., threshold=...)``, for the statement of
     a settled year; simulation ignores it."""
     once: Callable[[Array], Array] = lambda amount: amount
-    """Takes what it took many steps to work out: simulation stores it, where a compiler would work
-    it out again for each partner."""
+    """Takes a single amount, (sample) or (1, sample), that took many steps to make: a CPU stores
+    it, where a compiler would make it again for each partner. Several rows go through as they
+    are, and so does what really happened."""
 
 
 @dataclass(frozen=True)

@@ -181,8 +181,9 @@ def _once(known: Array, amount: Array) -> Array:
 
     A product of one row with keys is none to a compiler, but a loop over partners.
     """
-    several = amount.ndim > 1 and len(amount) > 1
-    return amount if several else stored(lambda: amount, known)
+    made = jnp.asarray(amount)
+    several = made.ndim > 1 and len(made) > 1
+    return made if several else stored(lambda: made, known)
 
 
 def _rounded(money: Array, per_unit: Array) -> Array:
