@@ -14,8 +14,8 @@ import xarray as xr
 import riskshare as rs
 
 AS_USED = {"RISKSHARE_TEST_COMPILED": "as-used"}
-DEPEND = ("tests/test_kernel_loops.py",)
-"""Tests of what XLA itself once got wrong."""
+DEPEND = ("tests/test_kernel_loops.py", "tests/test_not_a_number.py")
+"""Tests of what XLA itself once got wrong, and of what it is told of numbers that are none."""
 
 KEPT = ("position", "cost", "paid", "underlying", "cash")
 SAMPLES = 8192

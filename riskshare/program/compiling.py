@@ -1,8 +1,6 @@
 """How programs are compiled: what XLA is told of kernels, of derivatives, and of numbers alone."""
 
-from collections.abc import Callable
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -21,16 +19,14 @@ not change out of the loop into memory that it then overwrites: results were not
 process died. ``tests/test_kernel_loops.py`` holds such a case.
 """
 
+SAMPLES: Options = KERNEL | {"xla_cpu_enable_fast_min_max": True}
+"""The larger or smaller of two is one step rather than three or four, which bands, caps and floors
+are full of: such a kernel runs up to a third faster, and compiles in two thirds to nine tenths of
+the time. What is no number (NaN) is passed on from the first of the two alone. Settlement, where it
+may stand for a cost that is not known, does without."""
+
 _WITHOUT_YNNPACK: Options = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
-
-SHORT = 1 << 16
-"""Samples of a run whose kernel is compiled in less time rather than to run in the least."""
-
-_SOONER: Options = {"xla_cpu_use_fusion_emitters": False}
-"""XLA's older way of making programs for CPU takes two thirds of the time. What it makes runs up to
-one and a half times as long, for short runs a tenth of the time spared (docs/benchmarks.md, "First
-call")."""
 
 _QUICKLY: Options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 """Hundreds of steps on a handful of numbers each run in a millisecond however they are compiled,
@@ -47,35 +43,6 @@ def of_derivatives() -> Options:
 def of_numbers() -> Options:
     """Return how programs without samples are compiled."""
     return _known({}, _QUICKLY)
-
-
-class ByLength:
-    """A kernel compiled in two ways, for short runs and for long ones.
-
-    The two make the same samples up to rounding, and a run's length alone decides which it is, so
-    that a run repeated gives the same bits.
-    """
-
-    def __init__(self, function: Callable[..., Any], static: tuple[str, ...]) -> None:
-        self.function = function
-        made = partial(jax.jit, function, static_argnames=static)
-        self.long = made(compiler_options=KERNEL)
-        self._short = made(compiler_options=KERNEL | _SOONER)
-
-    def of(self, samples: int) -> Callable[..., Any]:
-        """Return the kernel for a run of so many samples."""
-        return self.short if samples <= SHORT else self.long
-
-    def short(self, *arguments: Any, **named: Any) -> Any:
-        """Run the kernel for short runs, or that for long ones where XLA has one way alone."""
-        try:
-            return self._short(*arguments, **named)
-        except jax.errors.JaxRuntimeError as error:
-            # to ask XLA beforehand takes a compilation of its own
-            if self._short is self.long or "compile option" not in str(error):
-                raise
-            self._short = self.long
-            return self.long(*arguments, **named)
 
 
 def _known(options: Options, more: Options) -> Options:

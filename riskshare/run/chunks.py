@@ -84,11 +84,6 @@ class Kernel:
     """Devices and reductions for which the kernel is known to be compiled."""
     _placing: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def samples(self) -> int:
-        """How many samples the run has, which decides how the kernel is compiled."""
-        return self.bits.sampling.samples
-
     def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
         """Return the outputs of a chunk, block first; the device is the ``turn``-th."""
         given = NOTHING if self.own is None else self.own.of(chunk, self.dtype)
@@ -98,7 +93,7 @@ class Kernel:
             places = self.bits.of(chunk)
             arguments = (leaves, source, places, given, leading, reduction)
             with self._first_alone(place, id(reduction), arguments):
-                return sample_blocks.of(self.samples)(
+                return sample_blocks(
                     self.bound.structure,
                     *arguments,
                     np.int32(len(chunk.block)),
@@ -114,8 +109,7 @@ class Kernel:
             yield
             return
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(arguments))
-        program = sample_blocks.of(self.samples)
-        statics = (program, self.bound.structure, self.keep, self.dtype, self.devices.together)
+        statics = (self.bound.structure, self.keep, self.dtype, self.devices.together)
         device = self.devices.devices[place]
         what = (device, statics, jax.tree.structure(arguments), shapes)
         if what in _compiled:
