@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from inspect import unwrap
 from pathlib import Path
 
 import jax
@@ -12,6 +13,8 @@ import pytest
 import xarray as xr
 
 import riskshare as rs
+from riskshare.program.block import settle_block
+from riskshare.program.compiling import KERNEL
 
 AS_USED = {"RISKSHARE_TEST_COMPILED": "as-used"}
 DEPEND = ("tests/test_kernel_loops.py", "tests/test_not_a_number.py")
@@ -89,6 +92,23 @@ def test_outcomes_are_those_of_a_kernel_compiled_as_used(name, tmp_path):
         # a sample that stands at a gate may fall to either side of it by rounding
         apart = np.abs(here - there) > near
         assert apart.any(axis=tuple(range(apart.ndim - 1))).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_actuals_settle_to_the_same_penny_however_they_are_compiled(name, monkeypatch):
+    case = rs.load_case(name)
+    actuals = rs.draw(case, samples=1, precision="float64").isel(sample=0)
+    found = rs.settle(case, actuals)
+    fast = {"xla_cpu_use_fusion_emitters": True, "xla_backend_optimization_level": 3}
+    made = jax.jit(
+        unwrap(settle_block),
+        static_argnames=("structure", "keep", "unrolled"),
+        compiler_options=KERNEL | fast,
+    )
+    monkeypatch.setattr("riskshare.run.settle.settle_actuals", lambda: made)
+    other = rs.settle(case, actuals)
+    for one in ("position", "cost", "received", "paid", "posting"):
+        np.testing.assert_array_equal(found[one], other[one])
 
 
 def test_derivatives_are_those_of_a_kernel_compiled_as_used(tmp_path):

@@ -4,9 +4,10 @@ One compiled function per case *structure*; every number is an argument. A chunk
 under `jax.lax.map`, so that another sample count never recompiles and memory stays in the cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
+from inspect import unwrap
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from jax import Array
 from riskshare.bind.leaves import Leaves, Structure
 from riskshare.bind.packed import PackedLeaves, unpacked
 from riskshare.contract.vectors import stored
-from riskshare.program.compiling import KERNEL, SAMPLES
+from riskshare.program.compiling import KERNEL, SAMPLES, of_actuals
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
@@ -269,3 +270,10 @@ def settle_block(
     )
     reported = keep if per_unit is None else (*keep, "moved", "notes")
     return {name: outputs[name] for name in reported}, states
+
+
+@lru_cache(maxsize=1)
+def settle_actuals() -> Callable[..., tuple[Outputs, Any]]:
+    """Return `settle_block` for one sample: what really happened."""
+    settle = unwrap(settle_block)
+    return jax.jit(settle, static_argnames=_STATIC, compiler_options=of_actuals())

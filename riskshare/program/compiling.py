@@ -30,7 +30,7 @@ _WITHOUT_YNNPACK: Options = {"xla_cpu_experimental_ynn_fusion_type": ""}
 
 _QUICKLY: Options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 """Hundreds of steps on a handful of numbers each run in a millisecond however they are compiled,
-and compile in a third of the time so."""
+and compile in a third of the time so: numbers alone, and settlement of what really happened."""
 
 
 @lru_cache(maxsize=1)
@@ -43,6 +43,12 @@ def of_derivatives() -> Options:
 def of_numbers() -> Options:
     """Return how programs without samples are compiled."""
     return _known({}, _QUICKLY)
+
+
+@lru_cache(maxsize=1)
+def of_actuals() -> Options:
+    """Return how the settlement of one sample is compiled."""
+    return _known(KERNEL, _QUICKLY)
 
 
 def _known(options: Options, more: Options) -> Options:

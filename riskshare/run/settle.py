@@ -13,7 +13,7 @@ from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.names import decimals
 from riskshare.outcomes import attributes, digest, outcomes_dataset
-from riskshare.program.block import settle_block
+from riskshare.program.block import settle_actuals, settle_block
 from riskshare.program.experience import Experience
 from riskshare.program.streams import BLOCK
 from riskshare.run.batch import over_parameters, sets_of
@@ -166,10 +166,12 @@ def _run(
     # an argument, so that XLA divides by it: it would multiply by the inverse of a constant
     unit = None if per_unit is None else np.float64(per_unit)
 
+    program = settle_actuals() if given.actual else settle_block
+
     def block(start: int) -> Any:
         part = jax.tree.map(lambda leaf: _block(leaf, start, size), (everything, carried))
         with computing_in(dtype):
-            outputs, states = settle_block(
+            outputs, states = program(
                 bound.structure, leaves, *part, given.settled, unit, keep=keep
             )
             closing = states if given.actual else None
