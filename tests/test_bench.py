@@ -292,19 +292,21 @@ def test_operations_of_a_program_counted_by_hand() -> None:
 def test_operations_of_the_reference_problem_by_hand() -> None:
     found = BareKernel(case_named("reference"), 4096, "cpu").operations()
     scores = 2 * LINES + FACTORS
-    # A score: a logarithm by hand (about 20 steps), sixteen steps of a polynomial, and about 12
-    # more. A line: an exponential,
-    # loadings on the factors (a multiply-add each) for both its scores, a polynomial of degree 9
-    # and its cube, about 40 in cost, bands and postings. Products over lines of who delivers and
-    # who pays, for positions in postings of three terms and in cost.
+    # A score: two roots, seven steps of each of two polynomials, and about 16 more. A line: an
+    # exponential, loadings on the factors (a multiply-add each) for both its scores, a polynomial
+    # of degree 9 and its cube, about 40 in cost, bands and postings. Products over lines of who
+    # delivers and who pays, for postings at the margin and for cost; the block's is the same for
+    # every sample.
     by_hand = (
-        scores * (16 * 2 + 12 + 20)
+        scores * (2 * 7 * 2 + 16)
         + LINES * (2 * 2 * FACTORS + 2 * 9 + 2 + 40)
-        + 4 * 2 * LINES * (PROVIDERS + 1)
+        + 2 * 2 * LINES * (PROVIDERS + 1)
     )
 
     assert not found.looped
-    assert LINES <= found.functions <= 2 * LINES
+    assert found.exponentials == LINES
+    assert found.roots == 2 * scores
+    assert found.functions == LINES + 2 * scores
     assert found.lookups == 0
     assert 1 / 2 <= found.arithmetic / by_hand <= 2
     assert found.returned == 4 * (PROVIDERS + 1)

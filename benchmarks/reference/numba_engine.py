@@ -1,15 +1,17 @@
 """The problem by hand in numba: riskshare's sampler, bits to scores, tables and contract, compiled.
 
-The same scrambled Sobol' points (their table and words come from riskshare), Giles' polynomials,
-a table of the gamma quantile and an exponential, in float32, over both cores, in blocks that stay
-in the cache. What is fused is what the compiler then still turns into vector instructions: few
-arrays to a loop, as beyond about five it gives up proving that they do not overlap, and the lookup
-by itself. Two engines, which differ in two functions alone:
+The same scrambled Sobol' points (their table and words come from riskshare), a quantile of the
+normal law, a table of that of the gamma law and an exponential, in float32, over both cores, in
+blocks that stay in the cache. What is fused is what the compiler then still turns into vector
+instructions: few arrays to a loop, as beyond about five it gives up proving that they do not
+overlap, and the lookup by itself. Two engines, which differ in two functions alone:
 
-- ``numba`` takes logarithm and exponential from `math`, as one does first. Without a vector
-  library they are called once for each number, and loops that call them stay scalar.
-- ``numba-vector`` writes both as polynomials on the bits of the number (the Cephes library's), so
-  that every loop but the lookup is made of vector instructions: as fast as it could be made.
+- ``numba`` takes Giles' quantile, and logarithm and exponential from `math`, as one does first.
+  Without a vector library they are called once for each number, and loops that call them stay
+  scalar.
+- ``numba-vector`` takes riskshare's quantile, of two roots and a division, and writes the
+  exponential as a polynomial on the bits of the number (the Cephes library's), so that every loop
+  but the lookup is made of vector instructions: as fast as it could be made.
 
 Only this problem's contract and laws are in it: another term is another program.
 """
@@ -34,8 +36,7 @@ from .numpy_scipy import GRID, REACH, gamma_table
 
 _F = np.float32
 # The quantile over sqrt(2) (1 - 2 p): Giles (2010), "Approximating the erfinv function", the tail
-# fitted again to reach w = 21.5. With calls of log and sqrt, one number at a time, its eight steps
-# are faster than the sixteen of riskshare's one polynomial; in vectors both take as long.
+# fitted again to reach w = 21.5.
 _CENTRE = tuple(
     _F(c)
     for c in (
@@ -63,12 +64,12 @@ _INLINED = OPTIONS | {"inline": "always"}  # a call inside a loop keeps it scala
 
 def positions(problem: Problem, samples: int, seed: int) -> np.ndarray:
     """Positions (provider, sample), logarithm and exponential from `math`."""
-    return _run(_kernel(_math_log, _math_exp), problem, samples, seed)
+    return _run(_kernel(_by_logarithm(), _math_exp), problem, samples, seed)
 
 
 def positions_vector(problem: Problem, samples: int, seed: int) -> np.ndarray:
-    """Positions (provider, sample), logarithm and exponential by hand."""
-    return _run(_kernel(_log, _exp), problem, samples, seed)
+    """Positions (provider, sample), without logarithms, the exponential by hand."""
+    return _run(_kernel(_by_roots(), _exp), problem, samples, seed)
 
 
 def _run(kernel: Callable[..., None], problem: Problem, samples: int, seed: int) -> np.ndarray:
@@ -100,16 +101,6 @@ def _run(kernel: Callable[..., None], problem: Problem, samples: int, seed: int)
 
 
 @intrinsic
-def _bits(context: Any, number: Any) -> Any:
-    """Return a float32's bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
-
-    return types.uint32(types.float32), generate
-
-
-@intrinsic
 def _float(context: Any, bits: Any) -> Any:
     """Return the float32 of 32 bits."""
 
@@ -120,31 +111,8 @@ def _float(context: Any, bits: Any) -> Any:
 
 
 @njit(**_INLINED)
-def _math_log(x):
-    return _F(math.log(x))
-
-
-@njit(**_INLINED)
 def _math_exp(x):
     return _F(math.exp(x))
-
-
-@njit(**_INLINED)
-def _log(x):
-    """Logarithm of a normal float32 above 0: exponent, and a polynomial in what is left."""
-    bits = _bits(x)
-    exponent = np.int32(bits - np.uint32(0x3F3504F3)) >> np.int32(23)  # left: 0.71 to 1.41
-    m = _float(np.uint32(bits - np.uint32(exponent << np.int32(23)))) - _F(1)
-    y = _F(7.0376836292e-2)
-    y = y * m + _F(-1.1514610310e-1)
-    y = y * m + _F(1.1676998740e-1)
-    y = y * m + _F(-1.2420140846e-1)
-    y = y * m + _F(1.4249322787e-1)
-    y = y * m + _F(-1.6668057665e-1)
-    y = y * m + _F(2.0000714765e-1)
-    y = y * m + _F(-2.4999993993e-1)
-    y = y * m + _F(3.3333331174e-1)
-    return m * m * m * y - _F(0.5) * m * m + m + _F(exponent) * _F(0.6931471805599453)
 
 
 @njit(**_INLINED)
@@ -163,18 +131,16 @@ def _exp(x):
 
 
 @cache
-def _kernel(log: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Callable[..., None]:
-    """Build the program around a logarithm and an exponential; numba compiles it when called."""
+def _by_logarithm() -> Callable[[Any], Any]:
+    """Build the score of 32 bits that Giles describes, its centre and its tail apart."""
     c0, c1, c2, c3, c4, c5, c6, c7, c8 = _CENTRE
     t0, t1, t2, t3, t4, t5, t6, t7, t8 = _TAIL
-    low_end, high_end = _F(0), _F(GRID - 1.001)
-    reach, per_score = _F(REACH), _F((GRID - 1) / (2 * REACH))
 
     @njit(**_INLINED)
     def score(bits):
         negative = bits < np.uint32(0x80000000)
         p = (_F(np.int32(bits if negative else ~bits)) + _F(0.5)) * _F(2.0**-32)
-        w = -log(_F(4) * p * (_F(1) - p))
+        w = _F(-math.log(_F(4) * p * (_F(1) - p)))
         central = w < _F(5)
         v = w - _F(2.5) if central else np.sqrt(w) - _F(3)
         total = c0 if central else t0
@@ -188,6 +154,48 @@ def _kernel(log: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Callable[..
         total = (c8 if central else t8) + total * v
         far = _F(np.sqrt(2.0)) * (_F(1) - _F(2) * p) * total
         return -far if negative else far
+
+    return score
+
+
+@cache
+def _by_roots() -> Callable[[Any], Any]:
+    """Build the score of 32 bits as riskshare has it."""
+    a0, a1, a2, a3, a4, a5, a6, a7 = map(_F, streams.ABOVE)
+    b0, b1, b2, b3, b4, b5, b6, b7 = map(_F, streams.BELOW)
+
+    @njit(**_INLINED)
+    def score(bits):
+        negative = bits < np.uint32(0x80000000)
+        twice = (_F(np.int32(bits if negative else ~bits)) + _F(0.5)) * _F(2.0**-31)
+        root = np.sqrt(np.sqrt(twice * (_F(2) - twice)))
+        above = a0
+        above = a1 + above * root
+        above = a2 + above * root
+        above = a3 + above * root
+        above = a4 + above * root
+        above = a5 + above * root
+        above = a6 + above * root
+        above = a7 + above * root
+        below = b0
+        below = b1 + below * root
+        below = b2 + below * root
+        below = b3 + below * root
+        below = b4 + below * root
+        below = b5 + below * root
+        below = b6 + below * root
+        below = b7 + below * root
+        far = (_F(1) - twice) * (above / below)
+        return -far if negative else far
+
+    return score
+
+
+@cache
+def _kernel(score: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Callable[..., None]:
+    """Build the program around a score and an exponential; numba compiles it when called."""
+    low_end, high_end = _F(0), _F(GRID - 1.001)
+    reach, per_score = _F(REACH), _F((GRID - 1) / (2 * REACH))
 
     @njit(**OPTIONS)
     def common(low, word, out):

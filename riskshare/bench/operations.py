@@ -5,9 +5,9 @@ loop once, so a program without loops must be given (`riskshare.bench.kernel` ha
 functions, how many table lookups and of what size are read from the program's text.
 
 The reference problem by hand, for one sample, which the tests hold this against: 51 scores, each
-with a logarithm and a root; 24 lognormal factors, each an exponential; 24 gamma factors, each a
-lookup of a value and of a slope; products with the 48 x 3 loadings and the 8 x 24 matrices of who
-delivers and receives.
+with two roots and a ratio of polynomials; 24 lognormal factors, each an exponential; 24 gamma
+factors, each the cube of a polynomial; products with the 48 x 3 loadings and the 9 x 24 matrices of
+who delivers and receives.
 """
 
 import re

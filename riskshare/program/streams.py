@@ -38,19 +38,19 @@ _INDEX_PLACES = (0, 1, 2, 3, 4, 9, 10, 11, 8, 6, 7)
 _KIND_PLACES = (5, 6, 10, 9)
 _YEAR_PLACES = (7, 8, 11, 10, 9)
 
-# The quantile over 1 - 2 p as a ratio of two polynomials in the fourth root of 4 p (1 - p), which
-# runs from 1 (p = 1/2) to 0.0047 (p = 2^-33): least worst error of the quantile 2.5e-7 (an AAA
-# approximation with Lawson's weights, Nakatsukasa and Trefethen 2020). Two roots and a division
-# take a processor less than a logarithm. Giles (2010), "Approximating the erfinv function", has
-# the symmetric 4 p (1 - p).
-_ABOVE = (
+ABOVE = (
     -0.0454140519, 0.442877611, 1.96003834, 2.33668756, 0.334349261, 0.0105171484,
     7.34084184e-05, 7.61851077e-08,
 )  # fmt: skip
-_BELOW = (
+BELOW = (
     1.0, 0.891731325, 1.37953594, 0.676672046, 0.0708540753, 0.00183423651,
     1.09023854e-05, 9.44587685e-09,
 )  # fmt: skip
+"""The normal quantile over 1 - 2 p as a ratio of polynomials, the highest power first, in the
+fourth root of 4 p (1 - p), which runs from 1 (p = 1/2) to 0.0047 (p = 2^-33): least worst error of
+the quantile 2.5e-7 (an AAA approximation with Lawson's weights: Nakatsukasa and Trefethen 2020).
+Two roots and a division take a processor less than a logarithm. Giles (2010), "Approximating the
+erfinv function", has the symmetric 4 p (1 - p)."""
 
 
 def sobol_dimension(column: Column) -> int:
@@ -212,7 +212,7 @@ def score(bits: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
         return jnp.where(side < 0, -below, below)
     twice = (tail + jnp.float32(0.5)) * jnp.float32(2.0**-31)
     root = jnp.sqrt(jnp.sqrt(twice * (2 - twice)))
-    above, below = (polynomial(list(map(jnp.float32, powers)), root) for powers in (_ABOVE, _BELOW))
+    above, below = (polynomial(list(map(jnp.float32, powers)), root) for powers in (ABOVE, BELOW))
     size = jax.lax.bitcast_convert_type((1 - twice) * (above / below), jnp.uint32)
     signed = size ^ (~bits & jnp.uint32(1 << 31))
     return jax.lax.bitcast_convert_type(signed, jnp.float32)
