@@ -69,7 +69,7 @@ def test_a_kernel_gives_the_same_positions_packed_or_not(name):
     chunk = next(iter(sampling.chunks(1)))
     first, second = (
         np.asarray(
-            sample_blocks(
+            sample_blocks.fast(
                 bound.structure, numbers, bits.source, bits.of(chunk), keep=("position",),
                 dtype=np.float32,
             )["position"]

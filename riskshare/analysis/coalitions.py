@@ -181,7 +181,7 @@ class _Program:
             What stands in place of drawn indices, (replicate, year, index, 1); NaN is drawn.
         """
         leaves, source = self.placed
-        outputs = sample_blocks(
+        outputs = sample_blocks.fast(
             self.bound.structure,
             leaves,
             source,

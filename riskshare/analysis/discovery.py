@@ -254,7 +254,7 @@ def _positions(
 def _settled(bound: Bound, stream: Stream) -> Floats:
     """Return positions of a bound case, (year, partner, sample)."""
     with computing_in(np.float32):
-        outputs = sample_blocks(
+        outputs = sample_blocks.fast(
             bound.structure,
             packed(cast(bound.numbers, np.float32)),
             SobolPoints(stream.shared),

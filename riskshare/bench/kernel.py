@@ -76,7 +76,7 @@ class BareKernel:
         places = np.resize(first, (blocks, *first.shape[1:]))
         numbers = cast(self._kernel.bound.numbers, np.float32)
         shared = (numbers, self._kernel.bits.source, places)
-        lowered = sample_blocks.lower(
+        lowered = sample_blocks.fast.lower(
             self._kernel.bound.structure,
             *jax.device_put(shared, self.devices.devices[0]),
             NOTHING,

@@ -17,7 +17,7 @@ from jax import Array
 from riskshare.bind.leaves import Leaves, Structure
 from riskshare.bind.packed import PackedLeaves, unpacked
 from riskshare.contract.vectors import stored
-from riskshare.program.compiling import KERNEL, SAMPLES, of_actuals
+from riskshare.program.compiling import KERNEL, TwoWays, of_actuals
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
@@ -149,7 +149,7 @@ def _looks_up(structure: Structure) -> bool:
     return bool(structure.tabled) or any(noise.tabled or noise.counts for noise in noises)
 
 
-@partial(jax.jit, static_argnames=("together", *_SAMPLED), compiler_options=SAMPLES)
+@partial(TwoWays, static=("together", *_SAMPLED))
 def sample_blocks(
     structure: Structure,
     leaves: Leaves | PackedLeaves,

@@ -1,6 +1,8 @@
 """How programs are compiled: what XLA is told of kernels, of derivatives, and of numbers alone."""
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,6 +30,13 @@ may stand for a cost that is not known, does without."""
 _WITHOUT_YNNPACK: Options = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
 
+SHORT = 1 << 16
+"""Samples of a run by itself whose kernel had better be compiled soon than be fast."""
+
+_SOON: Options = {"xla_cpu_use_fusion_emitters": False}
+"""XLA's older way of making programs for CPU takes less time, most of all where cores are busy.
+What it makes takes one to two times as long (docs/benchmarks.md, "First call")."""
+
 _QUICKLY: Options = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
 """Hundreds of steps on a handful of numbers each run in a millisecond however they are compiled,
 and compile in a third of the time so: numbers alone, and settlement of what really happened."""
@@ -43,6 +52,41 @@ def of_derivatives() -> Options:
 def of_numbers() -> Options:
     """Return how programs without samples are compiled."""
     return _known({}, _QUICKLY)
+
+
+class TwoWays:
+    """A kernel compiled in two ways: to be fast, or to be there soon, for a run by itself.
+
+    The two make the same samples up to rounding. Runs that are compared with each other take the
+    same way.
+    """
+
+    def __init__(self, function: Callable[..., Any], static: tuple[str, ...]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+        self.fast = _compiled(function, static, SAMPLES)
+        self._soon = _compiled(function, static, SAMPLES | _SOON)
+
+    def soon(self, *arguments: Any, **named: Any) -> Any:
+        """Run the kernel that is compiled soon, or the other where XLA has one way alone."""
+        program = self._soon
+        try:
+            return program(*arguments, **named)
+        except jax.errors.JaxRuntimeError as error:
+            # to ask XLA beforehand takes a compilation of its own
+            if program is self.fast or "compile option" not in str(error):
+                raise
+            self._soon = self.fast
+            return self.fast(*arguments, **named)
+
+
+def _compiled(function: Callable[..., Any], static: tuple[str, ...], options: Options) -> Any:
+    # a function of its own: JAX would not trace another's again, and a kernel notes its compilation
+    # when it is traced
+    @wraps(function)
+    def own(*arguments: Any, **named: Any) -> Any:
+        return function(*arguments, **named)
+
+    return jax.jit(own, static_argnames=static, compiler_options=options)
 
 
 @lru_cache(maxsize=1)

@@ -79,10 +79,17 @@ class Kernel:
     devices: Devices
     own: OwnDraws | None = None
     leading: Leading | None = None
+    soon: bool = False
+    """Whether it had better be compiled soon than be fast; an accelerator has one way alone."""
     _placed: dict[int, Any] = field(default_factory=dict)
     _ready: set[tuple[int, int]] = field(default_factory=set)
     """Devices and reductions for which the kernel is known to be compiled."""
     _placing: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def _program(self) -> Callable[..., Any]:
+        soon = self.soon and self.devices.shared_memory
+        return sample_blocks.soon if soon else sample_blocks.fast
 
     def __call__(self, chunk: Chunk, turn: int, reduction: Reduction | None = None) -> Any:
         """Return the outputs of a chunk, block first; the device is the ``turn``-th."""
@@ -93,7 +100,7 @@ class Kernel:
             places = self.bits.of(chunk)
             arguments = (leaves, source, places, given, leading, reduction)
             with self._first_alone(place, id(reduction), arguments):
-                return sample_blocks(
+                return self._program(
                     self.bound.structure,
                     *arguments,
                     np.int32(len(chunk.block)),
@@ -109,7 +116,13 @@ class Kernel:
             yield
             return
         shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(arguments))
-        statics = (self.bound.structure, self.keep, self.dtype, self.devices.together)
+        statics = (
+            self._program,
+            self.bound.structure,
+            self.keep,
+            self.dtype,
+            self.devices.together,
+        )
         device = self.devices.devices[place]
         what = (device, statics, jax.tree.structure(arguments), shapes)
         if what in _compiled:
@@ -158,18 +171,21 @@ def run_chunks(
     afresh: frozenset[tuple[int, int]] = frozenset(),
     leading: Leading | None = None,
     device: str | None = None,
+    soon: bool = False,
 ) -> dict[str, Any]:
     """Run the kernel over all chunks of a run; returns (year, ..., sample) arrays by name.
 
     With draws of a planner's own, what they hold stands in place of what is drawn. Columns in
     ``afresh`` are drawn once more (`riskshare.run.sampling.Bits`). Weights of samples are under
-    ``weight``, (sample), where leading directions are tilted.
+    ``weight``, (sample), where leading directions are tilted. A run by itself may have its kernel
+    ``soon``; runs that are compared with each other have the same, fast one.
 
     Two threads over chunks use two cores as well as two XLA host devices do, without touching
     XLA's flags.
     """
     devices = devices_of(device, workers)
-    kernel = Kernel(bound, Bits(bound, sampling, afresh), dtype, keep, devices, own, leading)
+    bits = Bits(bound, sampling, afresh)
+    kernel = Kernel(bound, bits, dtype, keep, devices, own, leading, soon)
     arrays: dict[str, Any] = {}
     making = threading.Lock()
 

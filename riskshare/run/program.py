@@ -230,7 +230,7 @@ class Program:
         note_trace("program_simulate")
         moved = self.leaves(vector, leaves, paths, dtype)
         source = SobolPoints if stream.sampler == "sobol" else PseudoKeys
-        outputs = unwrap(sample_blocks)(
+        outputs = sample_blocks.function(
             self.bound.structure,
             moved,
             source(stream.shared),

@@ -11,6 +11,7 @@ from riskshare.bind import Bound, bind
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.outcomes import OUTCOMES, attributes, draws_dataset, offered, outcomes_dataset
+from riskshare.program.compiling import SHORT
 from riskshare.run.batch import over_parameters
 from riskshare.run.chunks import Progress, run_chunks
 from riskshare.run.directions import leading_of, recorded
@@ -154,6 +155,7 @@ def simulate(
             own,
             leading=leading,
             device=device,
+            soon=sets * sampling.samples <= SHORT,
         )
         if own is None:
             found = outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
@@ -227,6 +229,7 @@ def draw(
         own,
         leading=leading,
         device=device,
+        soon=sampling.samples <= SHORT,
     )
     attrs = attributes(case, precision) | sampling.attributes(asked)
     if own is None:
