@@ -23,6 +23,7 @@ from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.outcomes import BY_CHANGE, BY_LINE, outcomes_dataset
+from riskshare.program.compiling import SHORT
 from riskshare.program.leading import Leading
 from riskshare.program.streams import BLOCK
 from riskshare.run.chunks import Kernel, in_a_row, outputs_of
@@ -142,6 +143,7 @@ class LazyRun:
                     self.keep,
                     devices_of(self.device, None),
                     leading=self.leading,
+                    soon=self.parts.sampling.samples <= SHORT,
                 )
             return self._kernel
 

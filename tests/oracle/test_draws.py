@@ -451,12 +451,16 @@ def test_numbers_samples_and_seeds_compile_nothing_new(whole):
     wider = rs.draw(whole, samples=8192)
     with count_traces() as traced:
         second = rs.simulate(whole.with_numbers(NUMBERS), **run)
-        rs.simulate(whole, samples=100_000, seed=99, keep=("position",))
+        rs.simulate(whole, samples=60_000, seed=99, keep=("position",))
         rs.draw(whole, samples=20_000, seed=8)
         rs.settle(whole.with_numbers(NUMBERS), one, keep=("position",))
         rs.settle(whole, wider, keep=("position",))
     assert traced == []
     assert not np.allclose(first.position, second.position)
+    with count_traces() as traced:  # the kernel of longer runs, once
+        rs.simulate(whole, samples=100_000, seed=99, keep=("position",))
+        rs.simulate(whole, samples=200_000, seed=3, keep=("position",))
+    assert traced == ["sample_blocks"]
 
 
 def test_same_seed_same_bits(whole):
