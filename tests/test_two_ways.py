@@ -56,7 +56,7 @@ def test_a_short_run_by_itself_has_its_kernel_soon(monkeypatch):
     rs.simulate(case, samples=4096, keep=["position"])
     rs.draw(case, samples=4096)
     # the same numbers, whenever they are computed
-    rs.simulate(case, samples=4096, keep=["position"], chunks=4096).position.values  # noqa: B018
+    rs.simulate(case, samples=4096, keep=["position"], chunks=4096).position.load()
     assert set(asked) == {"soon"}
     asked.clear()
     rs.simulate(case, samples=65_537, keep=["position"])
