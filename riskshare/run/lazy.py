@@ -23,7 +23,6 @@ from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.errors import ArgumentError
 from riskshare.outcomes import BY_CHANGE, BY_LINE, outcomes_dataset
-from riskshare.program.compiling import SHORT
 from riskshare.program.leading import Leading
 from riskshare.program.streams import BLOCK
 from riskshare.run.chunks import Kernel, in_a_row, outputs_of
@@ -101,6 +100,7 @@ class LazyRun:
     precision: str
     leading: Leading | None
     device: str | None
+    soon: bool
     _kernel: Kernel | None = None
     _compiled: bool = False
     _first: Any = field(default_factory=threading.RLock)
@@ -143,7 +143,7 @@ class LazyRun:
                     self.keep,
                     devices_of(self.device, None),
                     leading=self.leading,
-                    soon=self.parts.sampling.samples <= SHORT,
+                    soon=self.soon,
                 )
             return self._kernel
 
@@ -158,6 +158,7 @@ def lazy_outcomes(
     chunks: int,
     leading: Leading | None,
     device: str | None,
+    soon: bool,
 ) -> xr.Dataset:
     """Return outcomes as `riskshare.run.chunks.run_chunks` would have them, not yet computed.
 
@@ -176,7 +177,7 @@ def lazy_outcomes(
         empty["weight"] = np.zeros(0, dtype_of(precision))
     none = np.zeros(0, np.int32) if sampling.sampler == "sobol" else None
     template = outcomes_dataset(case, bound, empty, attrs | said, none)
-    run = LazyRun(case, bound, parts, keep, precision, leading, device)
+    run = LazyRun(case, bound, parts, keep, precision, leading, device, soon)
     variables = {str(name): array.variable for name, array in template.data_vars.items()}
     arrays = _arrays(run, variables)
     lazy = {name: (v.dims, arrays[name], v.attrs) for name, v in variables.items()}

@@ -138,9 +138,10 @@ def simulate(
         leading = leading_of(directions, at, bound)
         attrs = attributes(at, precision) | sampling.attributes(asked)
         dtype = dtype_of(precision)
+        soon = sets * sampling.samples <= SHORT
         if chunks is not None:
             lazy = lazy_outcomes(
-                at, bound, sampling, names, precision, attrs, chunks, leading, device
+                at, bound, sampling, names, precision, attrs, chunks, leading, device, soon
             )
             return recorded(lazy, directions)
         needed = sets * outcome_bytes(bound, names, sampling.samples, dtype)
@@ -155,7 +156,7 @@ def simulate(
             own,
             leading=leading,
             device=device,
-            soon=sets * sampling.samples <= SHORT,
+            soon=soon,
         )
         if own is None:
             found = outcomes_dataset(at, bound, arrays, attrs, sampling.replicate())
