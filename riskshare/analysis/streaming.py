@@ -76,7 +76,8 @@ class Streaming:
 
     def extend(self, before: Sampling | None, after: Sampling, progress: Progress | None) -> None:
         """Take the samples of a run that an earlier, shorter one does not have."""
-        reduction = self._reduction(self._cells() if self._counts_itself else None)
+        cells = None if not self._counts_itself or self.grid is None else self.grid.cells()
+        reduction = self._reduction(cells)
 
         def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
             try:
@@ -88,12 +89,11 @@ class Streaming:
                     self._laid.set()
             self._laid.wait()
             assert self.grid is not None
-            parts, blocks = parts_of(after, chunk), len(chunk.block)
+            parts = parts_of(after, chunk)
             weight = outputs.pop("weight", None)
             if self.count is None:
-                return outputs, _counts_of(outputs, self.grid, parts)
-            own = None if weight is None else weight[:blocks]
-            return outputs, self.count(outputs.pop("series")[:blocks], own, parts)
+                return outputs, _counts_of(outputs, parts)
+            return outputs, self.count(outputs.pop("series"), weight, parts)
 
         chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.counted_width)
         for chunk, (outputs, counts) in self.kernel.map(work, chunks):
@@ -103,8 +103,6 @@ class Streaming:
             self.tallies.grow(count_of(after))
             self.tallies.add(outputs, parts_of(after, chunk), BLOCK)
             self.tallies.count(counts)
-            if self.count is not None:
-                self.count.give_back(counts)
             if progress is not None:
                 progress(self.tallies.samples, after.samples)
 
@@ -116,28 +114,21 @@ class Streaming:
         return Streamed(self.layout, self.tallies, self.grid, tilted)
 
     def _outputs(self, chunk: Chunk, turn: int, reduction: Reduction) -> Any:
-        """Return what the kernel makes of a chunk, as NumPy arrays."""
+        """Return what the kernel makes of a chunk, as NumPy arrays but for series and weights."""
         made = self.kernel(chunk, turn, reduction)
-        if self._counts_itself and self.grid is not None:
-            del made["series"]  # stays where it is
+        there = {name: made.pop(name) for name in ("series", "weight") if name in made}
         outputs = jax.tree.map(np.asarray, made)
-        check_finite({n: v for n, v in outputs.items() if n != "series"}, self.kernel.dtype)
-        return outputs
+        check_finite(outputs, self.kernel.dtype)
+        return outputs | there
 
     def _lay(self, outputs: Any) -> None:
         """Lay the grid from the samples of a chunk."""
-        pilot = np.moveaxis(outputs["series"][:PILOT], 0, 1)
+        pilot = np.moveaxis(np.asarray(outputs["series"])[:PILOT], 0, 1)
         weight = outputs.get("weight")
-        own = None if weight is None else weight[:PILOT].ravel()
+        own = None if weight is None else np.asarray(weight)[:PILOT].ravel()
         self.grid = grid_of(pilot.reshape(len(pilot), -1), own, self.levels, self.thresholds)
         if not self._counts_itself:
             self.count = Counter(self.grid)
-
-    def _cells(self) -> Cells:
-        """Return the cells in which a device counts."""
-        assert self.grid is not None
-        grid = self.grid
-        return Cells(grid.low[:, None], 1 / grid.step[:, None], grid.ends_of_middle(), CELLS)
 
     def _reduction(self, cells: Cells | None) -> Reduction:
         """Return what the kernel is to reduce: of one shape throughout, it compiles once."""
@@ -173,18 +164,15 @@ def count_of(sampling: Sampling) -> int:
     return PARTS if sampling.sampler == "pseudo-random" else min(sampling.replicates, MOST_PARTS)
 
 
-def _counts_of(outputs: Any, grid: Grid, part_of: NDArray[np.intp]) -> Counts:
+def _counts_of(outputs: Any, part_of: NDArray[np.intp]) -> Counts:
     """Return what the device counted of a chunk: cells together, the rest block by block."""
-    cells, beyond = (outputs.pop(name).astype(np.float64) for name in ("cells", "beyond"))
-    start = grid.low[:, None] + grid.step[:, None] * np.arange(-1, CELLS + 1)
-    start -= grid.centre[:, None]
     parts = np.unique(part_of)
     own = (parts[:, None] == part_of).astype(np.float64)
     about, short = (
         np.tensordot(own, outputs["reduced"].pop(name)[: len(part_of)].astype(np.float64), axes=1)
         for name in ("about", "short")
     )
-    return Counts(cells, cells * start + grid.step[:, None] * beyond, parts, about, short)
+    return Counts(outputs.pop("cells"), parts, about, short)
 
 
 def longer(sampling: Sampling, most: Sampling) -> Sampling | None:

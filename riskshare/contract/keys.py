@@ -26,7 +26,7 @@ def proportional(weights: Any) -> Any:
     return xp.where(there, weights / xp.where(there, total, 1), 0.0)
 
 
-def portions(total: Array, key: Array, pennies: Callable[[Array, str], Array]) -> Array:
+def portions(total: Array, key: Array, pennies: Callable[[Array], Array]) -> Array:
     """Return a total shared by a key in whole smallest units: (partner, sample).
 
     What rounding leaves goes to the largest share, so that the portions sum to the total.
@@ -40,8 +40,8 @@ def portions(total: Array, key: Array, pennies: Callable[[Array, str], Array]) -
     pennies
         Rounds money to the smallest unit (`riskshare.contract.term.YearView.pennies`).
     """
-    whole = jnp.where(summed(key) > 0, pennies(total, "nearest"), 0)
-    parts = pennies(key * whole, "nearest")
+    whole = jnp.where(summed(key) > 0, pennies(total), 0)
+    parts = pennies(key * whole)
     rows = jnp.arange(len(key))[:, None]
     largest = (rows == jnp.argmax(key, axis=0)).astype(parts.dtype)
     return parts + largest * (whole - summed(parts))

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
 
+from riskshare.contract.pennies import whole
+
 PRECISION = "highest"
 """Matrix products keep all bits; recent GPUs would otherwise round inputs to 10 bits."""
 
@@ -39,15 +41,9 @@ class Transfer:
         """Money by partner, positive where it receives."""
         return jnp.matmul(self.to - self.from_, self.amount, precision=PRECISION)
 
-    def rounded_posting(
-        self, per_unit: Array, residue: Float[Array, " partner"]
-    ) -> Float[Array, "partner sample"]:
-        """Money by partner in whole smallest units, half to even; ``residue`` takes the rest.
-
-        ``per_unit`` is the number of smallest units in one unit of the currency.
-        """
-        amount = jnp.round(self.amount * per_unit)
-        units = jnp.round((self.to - self.from_)[:, :, None] * amount[None]).sum(1)
+    def rounded_posting(self, residue: Float[Array, " partner"]) -> Float[Array, "partner sample"]:
+        """Units by partner, of amounts in whole smallest units; ``residue`` takes the rest."""
+        units = whole((self.to - self.from_)[:, :, None] * self.amount[None]).sum(1)
         return units - residue[:, None] * units.sum(0)
 
 

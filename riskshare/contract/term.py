@@ -72,9 +72,9 @@ class YearView:
     residual_key: Float[Array, " partner"]
     split: Callable[[tuple[int, ...]], Split]
     """Split of the deviation of line value over the given lines, worked out when asked for."""
-    pennies: Callable[[Array, str], Array] = lambda amount, way: amount
-    """Rounds money to the smallest unit, ``down``, ``up`` or to the ``nearest``, where what really
-    happened is settled; simulation leaves it as it is."""
+    pennies: Callable[[Array], Array] = lambda amount: amount
+    """Rounds money to the smallest unit, where what really happened is settled; simulation leaves
+    it as it is."""
     note: Callable[..., None] = lambda step, **figures: None
     """Notes a step of the working, ``note("gate", rate=..., threshold=...)``, for the statement of
     a settled year; simulation ignores it."""

@@ -22,7 +22,7 @@ from riskshare.program.compiling import KERNEL, TwoWays, of_actuals
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
-from riskshare.program.reduce import Reduction, celled, reduced, total
+from riskshare.program.reduce import Cells, Reduction, counted, places_of, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.source import SobolPoints, Source
 from riskshare.program.streams import BLOCK, score
@@ -191,8 +191,8 @@ def sample_blocks(
     -------
     dict
         The outputs kept; ``weight`` (block, sample) where leading directions are tilted;
-        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``; ``cells``
-        and ``beyond`` of all blocks together, (series, cell), where it counts on the device.
+        with a reduction ``series`` (block, series, sample), ``reduced`` and ``sums``; ``cells`` of
+        all blocks together, (2, series, cell), where it counts them.
     """
     note_trace("sample_blocks")
 
@@ -204,9 +204,40 @@ def sample_blocks(
 
     found = jax.lax.map(block, (places, given), batch_size=together)
     if reduction is not None and reduction.series.cells is not None:
-        cells, weight, count = reduction.series.cells, found.get("weight"), jnp.asarray(blocks)
-        found["cells"], found["beyond"] = celled(cells, found["series"], weight, count)
+        cells, series = reduction.series.cells, found["series"]
+        real = (jnp.arange(len(series)) < blocks).astype(series.dtype)[:, None]
+        weight = found.get("weight", jnp.ones((1, series.shape[-1]), series.dtype))
+        found["cells"] = places_of(cells, counted(cells, series, real * weight))
     return found
+
+
+@partial(jax.jit, compiler_options=KERNEL)
+def count_blocks(
+    cells: Cells, series: Array, weight: Array | None, start: Array | int, stop: Array | int
+) -> Array:
+    """Count the samples of some blocks of a chunk in cells: their weights and sums of places.
+
+    Parameters
+    ----------
+    series
+        (block, series, sample)
+    weight
+        (block, sample); None where all count 1.
+    start, stop
+        The first block, and the first that is no longer counted.
+
+    Returns
+    -------
+    Array
+        (2, series, cell)
+    """
+    note_trace("count_blocks")
+
+    def more(block: Array, held: Array) -> Array:
+        return counted(cells, series[block], None if weight is None else weight[block], held)
+
+    nothing = jnp.zeros((series.shape[1], cells.count + 2, 2), series.dtype)
+    return places_of(cells, jax.lax.fori_loop(start, stop, more, nothing))
 
 
 @partial(jax.jit, static_argnames=_STATIC, compiler_options=KERNEL)

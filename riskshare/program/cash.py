@@ -1,11 +1,10 @@
 """When earned money is paid: the payment profile of a term, and what is due."""
 
-from typing import Any
-
 import jax.numpy as jnp
 from jax import Array
 
 from riskshare.contract.ledger import Ledger
+from riskshare.contract.pennies import whole
 from riskshare.contract.primitives import positive, ratio
 from riskshare.contract.term import Cash
 from riskshare.contract.vectors import summed
@@ -35,6 +34,6 @@ def pay_out(
         gross = summed(positive(due))
         paid = due * jnp.minimum(1, jnp.where(gross > 0, ratio(most, gross), 1))
     if per_unit is not None:
-        units: Any = jnp.round(paid * per_unit)
+        units = whole(paid * per_unit)
         paid = (units - residue[:, None] * units.sum(0)) / per_unit
     return paid, {"due": due - paid, "earned": earned[:-1]}

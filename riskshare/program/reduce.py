@@ -18,7 +18,7 @@ Numbers = Any
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Cells:
-    """Cells of one width in which samples are counted on the device."""
+    """Cells of one width in which samples are counted: some, one below and one beyond them."""
 
     low: Numbers
     """(series, 1)"""
@@ -153,24 +153,42 @@ def _about(cells: Cells, series: Array, weight: Array | None) -> dict[str, Array
     return {"about": _mass(gaps < 0, weight), "short": _over_samples(short)}
 
 
-def celled(cells: Cells, series: Array, weight: Array | None, blocks: Array) -> tuple[Array, Array]:
-    """Return the weight in each cell, one below and one beyond them: (series, cell).
+def counted(cells: Cells, series: Array, weight: Array | None, held: Array | None = None) -> Array:
+    """Return the weight of the samples in each cell, and of how far they lie beyond its start.
 
-    And the sums of how far samples lie beyond the start of their cell, in widths of a cell.
+    Parameters
+    ----------
+    series
+        (..., series, sample)
+    weight
+        (..., sample); None where all count 1.
+    held
+        To which they are added; nothing unless given.
 
-    Of the first so many blocks together, (block, series, sample), for a block holds fewer samples
-    than there are cells.
+    Returns
+    -------
+    Array
+        (series, cell, 2), the second in widths of a cell. Both are added up in one step, which
+        takes a processor half the time of two.
     """
-    place = (series - cells.low) * cells.inverse + 1
-    own = jnp.clip(place, 0, cells.count + 1).astype(jnp.int32)
-    real = jnp.arange(series.shape[0]) < blocks
-    each = jnp.broadcast_to(real[:, None, None].astype(series.dtype), series.shape)
-    if weight is not None:
-        each = each * weight[:, None, :]
-    rows = series.shape[1]
-    empty = jnp.zeros((rows, cells.count + 2), series.dtype)
-    where = jnp.arange(rows)[None, :, None], own
-    return empty.at[where].add(each), empty.at[where].add(each * (place - own.astype(series.dtype)))
+    if held is None:
+        held = jnp.zeros((series.shape[-2], cells.count + 2, 2), series.dtype)
+    place = (series - cells.low) * cells.inverse
+    start = jnp.floor(jnp.clip(place, -1, cells.count))
+    mass = jnp.broadcast_to(1 if weight is None else weight[..., None, :], place.shape)
+    rows = jnp.arange(series.shape[-2])[:, None]
+    more = jnp.stack([mass.astype(place.dtype), mass * (place - start)], axis=-1)
+    return held.at[rows, start.astype(jnp.int32) + 1].add(more)
+
+
+def places_of(cells: Cells, held: Array) -> Array:
+    """Return what `counted` gives as weights and sums of places: (2, series, cell).
+
+    A place is how far a sample lies above the first cell's start, in widths of a cell.
+    """
+    number, beyond = jnp.moveaxis(held, -1, 0)
+    start = jnp.arange(-1, cells.count + 1, dtype=held.dtype)
+    return jnp.stack([number, number * start + beyond])
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

@@ -14,6 +14,7 @@ from riskshare.bind.leaves import BoundTerm, Leaves, Structure, World, Yearly
 from riskshare.contract.cost import CostState, LineCost, initial_state, settle_cost
 from riskshare.contract.divisia import Split, SplitInputs, split_value
 from riskshare.contract.ledger import PRECISION, Ledger, Transfer
+from riskshare.contract.pennies import rounded, whole
 from riskshare.contract.rows import replaced
 from riskshare.contract.term import YearView
 from riskshare.contract.vectors import stored, summed
@@ -79,16 +80,16 @@ def settle_year(
     line_cost, cost_state = stored(of_cost, yearly.price) if in_time else of_cost()
     line_cost = _given_cost(line_cost, experience)
     if per_unit is not None:
-        line_cost = replace(line_cost, cost=_rounded(line_cost.cost, per_unit))
+        line_cost = replace(line_cost, cost=rounded(line_cost.cost, per_unit))
     running = jnp.matmul(world.owner, yearly.running_cost, precision=PRECISION)
     cost = jnp.matmul(world.deliverer, line_cost.cost, precision=PRECISION) + running
     if per_unit is not None:
-        cost = _rounded(cost, per_unit)
+        cost = rounded(cost, per_unit)
     view = _view(structure, world, yearly, experience, line_cost, cost, amount)
     if per_unit is None:
         view = replace(view, once=partial(_once, yearly.price))
     else:
-        view = replace(view, pennies=partial(_pennies, per_unit))
+        view = replace(view, pennies=partial(rounded, per_unit=per_unit))
     ledger, states, unpaid = Ledger(), {}, {}
     moved: dict[str, Any] = {}
     notes: dict[str, Any] = {}
@@ -103,10 +104,14 @@ def settle_year(
             lambda new, old, on=holds: jnp.where(on, new, old), after, before
         )
         transfers = tuple(replace(t, amount=t.amount * slot.term.in_force) for t in transfers)
-        posting = _posting(slot, view, transfers, per_unit)
-        if per_unit is not None:
+        if per_unit is None:
+            posting = _posting(slot, view, transfers)
+        else:
+            units = [whole(t.amount * per_unit) for t in transfers]
+            transfers = tuple(replace(t, amount=u) for t, u in zip(transfers, units, strict=True))
+            posting = _rounded_posting(slot, view, transfers, per_unit)
             moved[name] = {
-                f"{i} {t.parts}": (_rounded(t.amount, per_unit) * slot.active, t.to, t.from_)
+                f"{i} {t.parts}": (t.amount * slot.active / per_unit, t.to, t.from_)
                 for i, t in enumerate(transfers)
             }
         ledger = ledger.post(name, posting)
@@ -143,7 +148,7 @@ def settle_year(
     outputs["underlying"] = position + lasting + _passing(structure, world, yearly, savings)
     if per_unit is not None:
         for name in ("received", "paid", "position", "cash", "underlying"):
-            outputs[name] = _rounded(outputs[name], per_unit)
+            outputs[name] = rounded(outputs[name], per_unit)
         outputs |= {"moved": moved, "notes": notes}
     return outputs, Carried(cost_state, states, unpaid)
 
@@ -186,22 +191,6 @@ def _once(known: Array, amount: Array) -> Array:
     return made if several else stored(lambda: made, known)
 
 
-def _rounded(money: Array, per_unit: Array) -> Array:
-    return jnp.round(money * per_unit) / per_unit
-
-
-def _pennies(per_unit: Array, money: Array, way: str) -> Array:
-    """Return money in whole smallest units; a millionth of one is the noise of floats."""
-    units = money * per_unit
-    if way == "down":
-        whole = jnp.floor(units + 1e-6)
-    elif way == "up":
-        whole = jnp.ceil(units - 1e-6)
-    else:
-        whole = jnp.round(units)
-    return whole / per_unit
-
-
 def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
     given = experience.given_cost
     if given is None:
@@ -216,14 +205,22 @@ def _given_cost(line_cost: LineCost, experience: Experience) -> LineCost:
 
 
 def _posting(
-    slot: BoundTerm, view: YearView, transfers: tuple[Transfer, ...], per_unit: Array | None
+    slot: BoundTerm, view: YearView, transfers: tuple[Transfer, ...]
 ) -> Float[Array, "partner sample"]:
-    start = jnp.zeros((view.deliverer.shape[0], view.activity.shape[-1]), view.activity.dtype)
-    if per_unit is None:
-        return sum((transfer.posting() for transfer in transfers), start) * slot.active
+    return sum((transfer.posting() for transfer in transfers), _nothing(view)) * slot.active
+
+
+def _rounded_posting(
+    slot: BoundTerm, view: YearView, transfers: tuple[Transfer, ...], per_unit: Array
+) -> Float[Array, "partner sample"]:
+    """Return what transfers of whole smallest units post, each partner's part rounded too."""
     residue = slot.term.residue_key(view) if slot.residue is None else slot.residue
-    units = sum((t.rounded_posting(per_unit, residue) for t in transfers), start)
+    units = sum((transfer.rounded_posting(residue) for transfer in transfers), _nothing(view))
     return units * slot.active / per_unit
+
+
+def _nothing(view: YearView) -> Float[Array, "partner sample"]:
+    return jnp.zeros((view.deliverer.shape[0], view.activity.shape[-1]), view.activity.dtype)
 
 
 def _view(

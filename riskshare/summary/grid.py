@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from riskshare.program.reduce import Cells
 from riskshare.statistics import Floats
 
 Samples = NDArray[Any]
@@ -48,20 +49,9 @@ class Grid:
     thresholds: Samples
     """(series, threshold): counts below them are exact."""
 
-    def cells(
-        self, series: int, values: Samples, place: Samples, cell: NDArray[np.intp]
-    ) -> NDArray[np.intp]:
-        """Return the cells of samples: 0 below the grid, then 1 to CELLS, and CELLS + 1 beyond.
-
-        ``place`` and ``cell`` are rooms of the same shape, of which the second is returned.
-        """
-        low, step = self.low[series], self.step[series]
-        np.subtract(values, values.dtype.type(low), out=place)
-        place *= values.dtype.type(1 / step)
-        place += 1
-        np.clip(place, 0, CELLS + 1, out=place)
-        np.copyto(cell, place, casting="unsafe")
-        return cell
+    def cells(self) -> Cells:
+        """Return the cells, and the ends of those of the pilot's quantiles."""
+        return Cells(self.low[:, None], 1 / self.step[:, None], self.ends_of_middle(), CELLS)
 
     @property
     def centre(self) -> Samples:
@@ -79,10 +69,16 @@ class Grid:
     @cached_property
     def middle_cells(self) -> NDArray[np.intp]:
         """Return the cells of the pilot's quantiles: (series, level)."""
-        cells = np.empty(self.middle.shape, np.intp)
-        for i, (row, own) in enumerate(zip(self.middle, cells, strict=True)):
-            self.cells(i, row, np.empty_like(row), own)
-        return cells
+        kind = self.middle.dtype
+        low, inverse = (each[:, None].astype(kind) for each in (self.low, 1 / self.step))
+        # in the steps and the precision of `riskshare.program.reduce.counted`
+        start = np.floor(np.clip((self.middle - low) * inverse, -1, CELLS))
+        return np.asarray(start.astype(np.intp) + 1)
+
+    @property
+    def places_of_middle(self) -> NDArray[np.intp]:
+        """Return at which place the cells of the pilot's quantiles start: (series, level)."""
+        return np.asarray(self._sides[..., 0] - 1)
 
     def ends_of_middle(self) -> Floats:
         """Return where the cells of the pilot's quantiles start and end: (series, level, 2)."""
@@ -90,21 +86,25 @@ class Grid:
         starts = self.starts()
         return np.stack([row[end] for row, end in zip(starts, ends, strict=True)])
 
-    def below_middle(self, series: int, cells: NDArray[Any]) -> Floats:
+    def below_middle(self, cells: NDArray[Any]) -> Floats:
         """Return sums of cells up to where those of the pilot's quantiles start and end.
 
         Parameters
         ----------
         cells
-            (cell) of the series.
+            (..., series, cell)
 
         Returns
         -------
         NDArray
-            (level, 2)
+            (..., series, level, 2)
         """
-        bounds, place = self._bounds[series]
-        return np.append(0, np.cumsum(np.add.reduceat(cells, bounds)))[place]
+        found = np.zeros((*cells.shape[:-1], *self._sides.shape[1:]))
+        for series, (bounds, place) in enumerate(self._bounds):
+            parts = np.add.reduceat(cells[..., series, :], bounds, axis=-1, dtype=np.float64)
+            reached = np.cumsum(parts, axis=-1)[..., np.maximum(place - 1, 0)]
+            found[..., series, :, :] = np.where(place > 0, reached, 0)
+        return found
 
     @cached_property
     def _sides(self) -> NDArray[np.intp]:

@@ -142,16 +142,15 @@ class Streamed:
         """
         tallies, grid = self.tallies, self.grid
         assert tallies.cells is not None
-        assert tallies.cell_sums is not None
         assert tallies.about is not None
         assert tallies.short is not None
         levels = grid.levels
-        reached, earned = (
-            np.cumsum(each, axis=1)[:, :-1] / self._whole
-            for each in (tallies.cells, tallies.cell_sums)
-        )
         centre = grid.centre[:, None].astype(np.float64)
-        curve = Curve(grid.low[:, None] - centre, grid.step[:, None], reached, earned)
+        start = grid.low[:, None] - centre
+        reached, place = np.cumsum(tallies.cells, axis=-1)[..., :-1] / self._whole
+        curve = Curve(
+            start, grid.step[:, None], reached, start * reached + grid.step[:, None] * place
+        )
         wanted = np.broadcast_to(levels, grid.middle.shape)
         quantile, bend = curve.at(wanted)
         quantile += centre

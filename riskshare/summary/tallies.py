@@ -5,7 +5,6 @@ each part, sums, sums of squares, counts below thresholds and about quantiles, a
 these. Sums are about a centre, in float64.
 """
 
-import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,18 +12,19 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from riskshare.program.block import count_blocks
+from riskshare.run.precision import cast, computing_in
 from riskshare.statistics import Floats
-from riskshare.summary.grid import CELLS, Grid, Samples
+from riskshare.summary.grid import Grid
 
 
 @dataclass(frozen=True)
 class Counts:
     """Where the samples of a chunk lie: how many, or how much weight."""
 
-    cells: NDArray[Any]
-    """(series, cell of the grid)"""
-    sums: Floats
-    """(series, cell of the grid): of the samples in each, about the centre."""
+    cells: Floats
+    """(2, series, cell of the grid): the weight in each, and the sum of places: of how far samples
+    lie above the grid's start, in widths of a cell."""
     parts: NDArray[np.intp]
     """The part that each run of blocks belongs to."""
     about: Floats
@@ -49,10 +49,8 @@ class Tallies:
     sums: Floats = field(init=False)
     """(part, series)"""
     squares: Floats = field(init=False)
-    cells: NDArray[Any] | None = None
-    """(series, cell of the grid), of all parts together."""
-    cell_sums: Floats | None = None
-    """(series, cell of the grid), of all parts together: sums in each about the centre."""
+    cells: Floats | None = None
+    """(2, series, cell of the grid), of all parts together: weights and sums of places."""
     about: Floats | None = None
     """(part, series, level, 2): below the cell of the pilot's quantile, and to its end."""
     short: Floats | None = None
@@ -106,16 +104,15 @@ class Tallies:
     def count(self, counts: Counts) -> None:
         """Add what was counted of samples."""
         self._add("cells", counts.cells)
-        self._add("cell_sums", counts.sums)
         for name, more in (("about", counts.about), ("short", counts.short)):
             if getattr(self, name) is None:
                 setattr(self, name, np.zeros((self.parts, *more.shape[1:])))
             np.add.at(getattr(self, name), counts.parts, more)
 
-    def _add(self, name: str, more: NDArray[Any]) -> None:
+    def _add(self, name: str, more: Floats) -> None:
         found = getattr(self, name)
         if found is None:
-            setattr(self, name, more.copy())
+            setattr(self, name, more.astype(np.float64))
         else:
             found += more
 
@@ -140,83 +137,35 @@ def _whole(own: Floats, mass: Floats, first: Floats, gaps: Floats) -> Floats:
 
 
 class Counter:
-    """Counts the samples of chunks on a grid, in as many threads as call it.
-
-    Rooms are used again, those of a thread by itself, those of counts once they are given back: to
-    take new memory for every chunk takes as long as to count.
-    """
+    """Counts the samples of chunks on a grid, in as many threads as call it."""
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self._away = grid.ends_of_middle()[..., 0] - grid.centre[:, None].astype(np.float64)
-        self._own = threading.local()
-        self._given_back: list[tuple[NDArray[Any], Floats]] = []
+        self._dtype = grid.middle.dtype
+        self._cells = cast(grid.cells(), self._dtype)
 
-    def __call__(
-        self, series: Samples, weight: Samples | None, part_of: NDArray[np.intp]
-    ) -> Counts:
+    def __call__(self, series: Any, weight: Any, part_of: NDArray[np.intp]) -> Counts:
         """Return the counts of samples.
 
         Parameters
         ----------
         series
-            (block, series, sample)
+            (block, series, sample), on the device that made them.
         weight
-            (block, sample); None where all count 1.
+            (block, sample), likewise; None where all count 1.
         part_of
-            (block): the part that each belongs to.
+            (block): the part that each belongs to. Blocks beyond these only fill the shape.
         """
         starts = np.flatnonzero(np.diff(part_of, prepend=part_of[0] - 1))
         ends = np.append(starts[1:], len(part_of))
-        rows = series.shape[1]
-        # whole numbers are added to whole numbers, which takes a fourth of the time
-        cells, sums = self._zeros(rows, np.dtype(np.intp if weight is None else np.float64))
-        about = np.empty((len(starts), *self._away.shape, 2))
-        short = np.empty(about.shape[:-1])
-        for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            own = None if weight is None else weight[start:end]
-            for i in range(rows):
-                number, total = self._of(i, series[start:end, i], own)
-                cells[i] += number
-                sums[i] += total
-                below = self.grid.below_middle(i, number)
-                about[place, i] = below
-                below_start = self.grid.below_middle(i, total)[:, 0]
-                short[place, i] = below_start - below[:, 0] * self._away[i]
-        return Counts(cells, sums, part_of[starts], about, short)
+        runs = [self._of(series, weight, *run) for run in zip(starts, ends, strict=True)]
+        number, place = np.moveaxis(self.grid.below_middle(np.stack(runs)), 1, 0)
+        step, start = self.grid.step[:, None], self.grid.places_of_middle
+        short = step * (place[..., 0] - number[..., 0] * start)
+        return Counts(sum(runs[1:], start=runs[0]), part_of[starts], number, short)
 
-    def give_back(self, counts: Counts) -> None:
-        """Take back the rooms of counts that nobody looks at any more."""
-        self._given_back.append((counts.cells, counts.sums))
-
-    def _zeros(self, rows: int, kind: np.dtype[Any]) -> tuple[NDArray[Any], Floats]:
-        try:
-            found = self._given_back.pop()
-        except IndexError:
-            return np.zeros((rows, CELLS + 2), kind), np.zeros((rows, CELLS + 2))
-        for held in found:
-            held.fill(0)
-        return found
-
-    def _of(
-        self, series: int, values: Samples, weight: Samples | None
-    ) -> tuple[NDArray[Any], Floats]:
-        """Return how many samples, (block, sample), each cell holds, and their sums."""
-        room = self._room(values)
-        cell = self.grid.cells(series, values, room["place"], room["cell"]).ravel()
-        gap, mass = room["gap"], None
-        np.subtract(values, self.grid.centre[series], out=gap)
-        if weight is not None:
-            gap *= weight
-            mass = weight.ravel()
-        number = np.bincount(cell, mass, CELLS + 2)
-        return number, np.asarray(np.bincount(cell, gap.ravel(), CELLS + 2), np.float64)
-
-    def _room(self, values: Samples) -> dict[str, NDArray[Any]]:
-        """Return a thread's rooms for so many samples."""
-        held = getattr(self._own, "room", None)
-        if held is None or len(held["gap"]) < len(values):
-            kinds = {"place": values.dtype, "cell": np.intp, "gap": np.float64}
-            held = {name: np.empty(values.shape, kind) for name, kind in kinds.items()}
-            self._own.room = held
-        return {name: room[: len(values)] for name, room in held.items()}
+    def _of(self, series: Any, weight: Any, start: int, end: int) -> Floats:
+        """Return weights and sums of places of blocks in cells, (2, series, cell)."""
+        with computing_in(self._dtype):
+            found = count_blocks(self._cells, series, weight, np.int32(start), np.int32(end))
+            return np.asarray(found)

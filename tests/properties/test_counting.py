@@ -1,5 +1,7 @@
 """Samples put into cells chunk by chunk, against sums over all of them at once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -37,13 +39,14 @@ def test_counts_are_those_of_all_samples_at_once(samples, grid, weighted):
     runs = [slice(0, 2), slice(2, 3), slice(3, 5), slice(5, 6)]
     for series in range(2):
         x = samples[:, series].astype(np.float64)
-        gap = x - grid.centre[series]
-        assert counts.cells[series].sum() == pytest.approx(mass.sum(), rel=1e-6)
-        assert counts.sums[series].sum() == pytest.approx((mass * gap).sum(), rel=1e-5)
-        middle = slice(CELLS // 4, CELLS // 2)
         place = (x - grid.low[series]) / grid.step[series]
+        assert counts.cells[0, series].sum() == pytest.approx(mass.sum(), rel=1e-6)
+        assert counts.cells[1, series].sum() == pytest.approx((mass * place).sum(), rel=1e-5)
+        middle = slice(CELLS // 4, CELLS // 2)
         inside = (place >= middle.start - 1) & (place < middle.stop - 1)
-        assert counts.cells[series, middle].sum() == pytest.approx(mass[inside].sum(), abs=1.01)
+        number, places = counts.cells[:, series, middle].sum(axis=-1)
+        assert number == pytest.approx(mass[inside].sum(), abs=1.01)
+        assert places == pytest.approx((mass * place)[inside].sum(), abs=1.01 * CELLS / 2)
         for run, own in enumerate(runs):
             for level in range(len(LEVELS)):
                 start, end = ends[series, level]
@@ -55,15 +58,32 @@ def test_counts_are_those_of_all_samples_at_once(samples, grid, weighted):
                 assert counts.short[run, series, level] == pytest.approx(short, abs=room)
 
 
-def test_rooms_given_back_are_used_again_from_nothing(samples, grid):
-    counter = Counter(grid)
-    first = counter(samples, None, PARTS)
-    cells, kept = first.cells, first.cells.copy()
-    counter.give_back(first)
-    again = counter(samples, None, PARTS)
-    assert again.cells is cells
-    np.testing.assert_array_equal(again.cells, kept)
-    assert counter(samples[:1], None, PARTS[:1]).cells.sum() == 2 * 512
+def test_blocks_beyond_those_there_are_fill_the_shape(samples, grid):
+    counts = Counter(grid)(samples, None, PARTS[:1])
+    assert counts.cells[0].sum(axis=-1).tolist() == [512, 512]
+    np.testing.assert_array_equal(counts.cells, Counter(grid)(samples[:1], None, PARTS[:1]).cells)
+
+
+def test_samples_far_beyond_the_cells_count_where_they_lie(grid):
+    far = np.float32([-1e9, 2e9, 5e9])
+    counts = Counter(grid)(np.broadcast_to(far, (2, 2, 3)), None, np.array([0, 1]))
+    assert counts.cells[0, 0, [0, -1]].tolist() == [2, 4]
+    held = 2 * (far - grid.low[0]) / grid.step[0]
+    found = counts.cells[1, 0, [0, -1]]
+    assert found == pytest.approx([held[0], held[1:].sum()], rel=1e-6)
+    assert counts.about[0, 0].tolist() == [[1, 1]] * len(LEVELS)
+
+
+def test_a_sample_at_the_edge_of_a_cell_is_where_the_grid_has_it(grid):
+    """Cells of the pilot's quantiles are found by NumPy, those of samples by the kernel."""
+    edges = (grid.low[:, None] + grid.step[:, None] * np.arange(2048)).astype(np.float32)
+    around = [np.nextafter(edges, np.float32(side)) for side in (-np.inf, np.inf)]
+    samples = np.concatenate([edges, *around], axis=1)
+    levels = np.linspace(0.01, 0.99, samples.shape[1])
+    own = dataclasses.replace(grid, levels=levels, middle=samples)
+    counts = Counter(own)(samples[None], None, np.array([0]))
+    held = np.stack([np.bincount(row, minlength=CELLS + 2) for row in own.middle_cells])
+    np.testing.assert_array_equal(counts.cells[0], held)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
