@@ -58,11 +58,14 @@ def three_lines():
     )
 
 
-@pytest.fixture(scope="module")
-def whole():
-    """The case, its draws and everything that comes of them."""
+@pytest.fixture(scope="module", params=["soon", "fast"])
+def whole(request):
+    """The case, its draws and everything that comes of them; kernels compiled in either way."""
     of = three_lines()
-    return of, rs.draw(of, samples=4096, seed=1), rs.simulate(of, samples=4096, seed=1)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "fast":
+            patch.setattr("riskshare.run.simulate.SHORT", 0)
+        yield of, rs.draw(of, samples=4096, seed=1), rs.simulate(of, samples=4096, seed=1)
 
 
 @pytest.mark.parametrize("name", ["position", "received", "cash", "underlying", "cost"])

@@ -1,5 +1,6 @@
 """Kernels that are compiled soon and fast ones: the same samples, whichever compiler made them."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,6 +17,10 @@ from riskshare.run import simulate
 CASES = ["aca-risk-corridor", "mid-nottinghamshire-msk", "six-provider-collaboratives"]
 
 
+@pytest.mark.skipif(
+    os.environ.get("RISKSHARE_TEST_COMPILED") != "as-used",
+    reason="tests compile both in one way; test_compiled.py runs it as used",
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -50,23 +55,37 @@ def ways(monkeypatch):
     return asked
 
 
-def test_a_short_run_by_itself_has_its_kernel_soon(monkeypatch):
+ONE = {"keep": ["position"], "samples": 4096}
+RATES = {"msk.marginal-rate.rate[outpatients]": xr.DataArray([0.1, 0.9], dims="rate")}
+RUNS = {
+    "soon": {
+        "simulate": lambda of: rs.simulate(of, **ONE),
+        "another number": lambda of: rs.simulate(
+            of, **ONE, parameters={"msk.marginal-rate.rate[outpatients]": 0.2}
+        ),
+        "draw": lambda of: rs.draw(of, samples=4096),
+        # the same numbers, whenever they are computed
+        "lazy": lambda of: rs.simulate(of, **ONE, chunks=4096).position.load(),
+    },
+    "fast": {
+        "longer": lambda of: rs.simulate(of, **ONE | {"samples": 65_537}),
+        "longer draw": lambda of: rs.draw(of, samples=65_537),
+        # however few samples an estimate ends with, it has those of an estimate of so many
+        "estimate": lambda of: rs.estimate(of, samples=65_536, keep=["position"]),
+        "attribute": lambda of: rs.attribute(of, samples=4096),
+        "sweep": lambda of: rs.simulate(of, **ONE, parameters=RATES),
+        "sweep of one": lambda of: rs.simulate(
+            of, **ONE, parameters={path: rates[:1] for path, rates in RATES.items()}
+        ),
+    },
+}
+
+
+@pytest.mark.parametrize(("way", "run"), [(way, run) for way, runs in RUNS.items() for run in runs])
+def test_a_short_run_of_one_set_of_numbers_has_its_kernel_soon(way, run, monkeypatch):
     asked = ways(monkeypatch)
-    case = rs.load_case("msk-toy")
-    rs.simulate(case, samples=4096, keep=["position"])
-    rs.draw(case, samples=4096)
-    # the same numbers, whenever they are computed
-    rs.simulate(case, samples=4096, keep=["position"], chunks=4096).position.load()
-    assert set(asked) == {"soon"}
-    asked.clear()
-    rs.simulate(case, samples=65_537, keep=["position"])
-    # however few samples an estimate ends with, it has those of an estimate of so many
-    rs.estimate(case, samples=65_536, keep=["position"])
-    rs.attribute(case, samples=4096)
-    rates = xr.DataArray(np.linspace(0.1, 0.9, 9), dims="rate")
-    parameters = {"msk.marginal-rate.rate[outpatients]": rates}
-    rs.simulate(case, samples=4096, keep=["position"], parameters=parameters)
-    assert set(asked) == {"fast"}
+    RUNS[way][run](rs.load_case("msk-toy"))
+    assert set(asked) == {way}
 
 
 def toy():

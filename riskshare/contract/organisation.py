@@ -276,6 +276,11 @@ class InvestToSave(AbstractTerm):
         """Return the driver, where there is one."""
         return frozenset() if self.driver is None else frozenset({f"driver {self.driver}"})
 
+    def modelled_cost(self) -> tuple[str, tuple[int, ...]] | None:
+        """Return cost released, where that is the saving."""
+        stated = self.measure in ("stated", "value-removed")
+        return None if stated else ("cost released", self.lines)
+
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who benefits."""
         return self.from_

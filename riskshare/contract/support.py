@@ -79,6 +79,11 @@ class StrandedSupport(AbstractTerm):
         """Work out the planned amounts."""
         return dataclasses.replace(self, planned=self.planned_amounts(plan))
 
+    def modelled_cost(self) -> tuple[str, tuple[int, ...]] | None:
+        """Return stranded cost, where it pays on what is really stranded."""
+        realised = self.of == "stranded cost" and self.basis == "realised"
+        return ("stranded cost", self.lines) if realised else None
+
     def residue_key(self, year: YearView) -> Float[Array, " partner"]:
         """Return who pays."""
         return year.payer[:, self.lines[0]]

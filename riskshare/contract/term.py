@@ -240,6 +240,13 @@ class AbstractTerm(Declared, abc.ABC):
         """
         return frozenset()
 
+    def modelled_cost(self) -> tuple[str, tuple[int, ...]] | None:
+        """Return what of the model of cost it pays on, and of which lines; None where nothing.
+
+        Where the cost of a line is given, it is not known.
+        """
+        return None
+
     def person_limit(self) -> Any:
         """Return the lowest amount per person that it looks at, by year; None where it does not."""
         return None

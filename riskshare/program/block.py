@@ -1,8 +1,8 @@
 """The kernel: bits to scores to experience to contract, in blocks of 4,096 samples.
 
 One compiled function per case *structure*; every number is an argument. A chunk of blocks runs
-under `jax.lax.map`, so that another sample count recompiles nothing (but once, where a run of
-`simulate` passes 65,536: see `riskshare.program.compiling`) and memory stays in the cache.
+under `jax.lax.map`, so that another sample count recompiles nothing (but once, where a run passes
+65,536: see `riskshare.program.compiling.TwoWays`) and memory stays in the cache.
 """
 
 from collections.abc import Callable, Iterator

@@ -24,14 +24,15 @@ process died. ``tests/test_kernel_loops.py`` holds such a case.
 SAMPLES: Options = KERNEL | {"xla_cpu_enable_fast_min_max": True}
 """The larger or smaller of two is one step rather than three or four, which bands, caps and floors
 are full of: such a kernel runs up to a third faster, and compiles in two thirds to nine tenths of
-the time. What is no number (NaN) is passed on from the first of the two alone. Settlement, where it
-may stand for a cost that is not known, does without."""
+the time. What is no number (NaN) may come out of such a step as the bound. So steps of samples
+take none in: what overflows is infinite in a position too, and refused there. Settlement, where a
+cost that is not known is no number, does without."""
 
 _WITHOUT_YNNPACK: Options = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
 
 SHORT = 1 << 16
-"""Samples of a run by itself whose kernel had better be compiled soon than be fast."""
+"""Samples of a run of one set of numbers whose kernel had better be compiled soon than be fast."""
 
 _SOON: Options = {"xla_cpu_use_fusion_emitters": False}
 """XLA's older way of making programs for CPU takes less time, most of all where cores are busy.
@@ -55,10 +56,11 @@ def of_numbers() -> Options:
 
 
 class TwoWays:
-    """A kernel compiled in two ways: to be fast, or to be there soon, for a run by itself.
+    """A kernel compiled in two ways: to be fast, or to be there soon, for a short run.
 
-    The two make the same samples up to rounding. Runs that are compared with each other take the
-    same way.
+    The two make the same samples up to rounding. What `riskshare.simulate` and `riskshare.draw`
+    make of one set of numbers and up to `SHORT` samples is there soon; sweeps, estimates and
+    attributions have the fast one.
     """
 
     def __init__(self, function: Callable[..., Any], static: tuple[str, ...]) -> None:

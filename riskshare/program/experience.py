@@ -1,6 +1,7 @@
 """From normal scores to one year's experience: indices, activity, case mix and unit cost."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -101,11 +102,9 @@ def draw_year(
     follow = _coupled(
         structure, structure.activity_noise, laws.activity_noise, own["activity"], score, year, None
     )
-    noise, numbers = structure.activity_noise, laws.activity_noise
     # value and cost both look at it, and would each work it out again
-    demand = stored(
-        lambda: _with_noise(structure, noise, numbers, mean, follow, index, year), yearly.price
-    )
+    drawn = partial(_with_noise, structure, structure.activity_noise, laws.activity_noise)
+    demand = stored(partial(drawn, mean, follow, index, year), yearly.price)
     activity, waiting, left = treated(
         structure, laws.capacity, year, demand, state.waiting, given.activity
     )

@@ -177,8 +177,8 @@ def run_chunks(
 
     With draws of a planner's own, what they hold stands in place of what is drawn. Columns in
     ``afresh`` are drawn once more (`riskshare.run.sampling.Bits`). Weights of samples are under
-    ``weight``, (sample), where leading directions are tilted. A run by itself may have its kernel
-    ``soon``; runs that are compared with each other have the same, fast one.
+    ``weight``, (sample), where leading directions are tilted. A run of one set of
+    numbers may have its kernel ``soon`` (`riskshare.program.compiling.TwoWays`).
 
     Two threads over chunks use two cores as well as two XLA host devices do, without touching
     XLA's flags.

@@ -4,6 +4,7 @@ Actuals (no ``sample`` dimension) may leave years out and may leave values to th
 of a planning model (with one) hold a sample of every line and year they speak of.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from riskshare.bind import Bound
 from riskshare.case import Case
 from riskshare.checks.given import suggest
-from riskshare.contract.support import StrandedSupport
 from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.run.persons import PERSON_COST as PERSON_COST
 from riskshare.run.persons import read_people
@@ -107,7 +107,7 @@ def read_experience(
     activity = np.where(np.isnan(activity), bound.plan.view.plan[:, :, None], activity)
     check_values(case, arrays, problems)
     index = _indices(case, bound, arrays, activity.shape[-1], settled, problems)
-    _check_given_cost(case, bound, arrays, problems)
+    problems.extend(given_cost_problems(case, bound, arrays))
     people = read_people(case, bound, given, settled, activity.shape[-1], problems)
     if problems:
         raise ExperienceError(problems)
@@ -255,23 +255,22 @@ def _check_scores(case: Case, values: NDArray[Any], problems: list[Problem]) -> 
         )
 
 
-def _check_given_cost(
-    case: Case, bound: Bound, arrays: dict[str, NDArray[Any]], problems: list[Problem]
-) -> None:
-    """Note lines whose cost is given although a term pays on their stranded cost."""
+def given_cost_problems(
+    case: Case, bound: Bound, arrays: Mapping[str, NDArray[Any]]
+) -> Iterator[Problem]:
+    """Yield lines whose cost is given although a term pays on what the model makes of it."""
     if "cost" not in arrays:
         return
     structure, labels = bound.structure, case.labels()
     for name, slot in zip(structure.term_names, bound.numbers.yearly.terms, strict=True):
-        term = slot.term
-        if not isinstance(term, StrandedSupport):
+        paid_on = slot.term.modelled_cost()
+        if paid_on is None:
             continue
-        if term.of != "stranded cost" or term.basis != "realised":
-            continue
-        for y, k in np.argwhere(~np.isnan(arrays["cost"][:, list(term.lines)]).all(-1)):
-            cell = f"cost[{labels['line'][term.lines[k]]}, {labels['year'][y]}]"
-            problems.append(
-                Problem(cell, f"given, but {name} pays on stranded cost; leave the cost out")
+        what, lines = paid_on
+        for y, k in np.argwhere(~np.isnan(arrays["cost"][:, list(lines)]).all(-1)):
+            yield Problem(
+                f"cost[{labels['line'][lines[k]]}, {labels['year'][y]}]",
+                f"given, but {name} pays on {what}; leave the cost out",
             )
 
 

@@ -17,7 +17,14 @@ from riskshare.errors import ArgumentError, ExperienceError, Problem
 from riskshare.names import SAMPLE
 from riskshare.program.given import Given
 from riskshare.program.streams import BLOCK
-from riskshare.run.given import AXIS, LINE_VARIABLES, aligned, check_values, check_weight
+from riskshare.run.given import (
+    AXIS,
+    LINE_VARIABLES,
+    aligned,
+    check_values,
+    check_weight,
+    given_cost_problems,
+)
 from riskshare.run.sampling import Chunk
 
 Numbers = NDArray[np.float64]
@@ -88,8 +95,9 @@ def own_draws(
     ArgumentError
         If what ``chance`` says is missing or unknown.
     ExperienceError
-        For unknown names, gaps, values that are negative or not finite, and indices that a
-        contract needs to be given with the activity.
+        For unknown names, gaps, values that are negative or not finite, indices that a contract
+        needs to be given with the activity, and cost where a term pays on what the model makes
+        of it.
     """
     if not isinstance(draws, xr.Dataset):
         raise ArgumentError(
@@ -107,6 +115,9 @@ def own_draws(
             raise ExperienceError(
                 [Problem("weight", "found 0 in every run; accepted: some above 0")]
             )
+    problems = list(given_cost_problems(case, bound, arrays))
+    if problems:
+        raise ExperienceError(problems)
     index = _index(case, bound, arrays)
     _check_indices(case, bound, arrays, index)
     _check_people(case, bound, arrays)

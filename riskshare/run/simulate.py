@@ -138,7 +138,7 @@ def simulate(
         leading = leading_of(directions, at, bound)
         attrs = attributes(at, precision) | sampling.attributes(asked)
         dtype = dtype_of(precision)
-        soon = sets * sampling.samples <= SHORT
+        soon = sets == 1 and sampling.samples <= SHORT
         if chunks is not None:
             lazy = lazy_outcomes(
                 at, bound, sampling, names, precision, attrs, chunks, leading, device, soon

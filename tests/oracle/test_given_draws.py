@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 import xarray as xr
-from builders import PAYER, PROVIDER, case, line, msk_toy
+from builders import PAYER, PROVIDER, behaviour, case, line, msk_toy
 
 import riskshare as rs
 from riskshare.laws.marginal import Lognormal
@@ -89,6 +89,30 @@ def test_years_that_are_not_given_are_drawn():
     np.testing.assert_allclose(drawn.activity[0, 0], normal(), rtol=1e-6)
     assert_mean(drawn.activity[1], PLAN)
     assert_variance(drawn.activity[1], PLAN)
+
+
+@pytest.mark.parametrize(
+    ("term", "what"),
+    [
+        (rs.StrandedSupport(share=0.5, of="stranded cost", basis="realised"), "stranded cost"),
+        (
+            rs.InvestToSave(
+                from_=PAYER, to=PROVIDER, investment=1e5, share=0.5, measure="cost-released",
+                floor=0.5,
+            ),
+            "cost released",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("settled", [False, True])
+def test_cost_is_not_given_where_a_term_pays_on_the_model_of_it(term, what, settled):
+    of = case([line(cost=behaviour())], [rs.ActivityPayment(), term])
+    own = given(normal(runs=64), cost=normal(2e7, 1e5, runs=64))
+    with pytest.raises(rs.ExperienceError, match=f"pays on {what}; leave the cost out"):
+        rs.settle(of, own) if settled else rs.simulate(of, given=own)
+    without = own.drop_vars("cost")
+    found = rs.settle(of, without) if settled else rs.simulate(of, given=without)
+    assert np.isfinite(found.position).all()
 
 
 def test_given_unit_cost_and_cost_are_taken():
