@@ -80,20 +80,19 @@ class Streaming:
         reduction = self._reduction(cells)
 
         def work(chunk: Chunk, turn: int) -> tuple[Any, Counts]:
+            parts = parts_of(after, chunk)
             try:
                 outputs = self._outputs(chunk, turn, reduction)
-                if turn == 0 and self.grid is None:
-                    self._lay(outputs)
+                if turn == 0:
+                    if self.grid is None:
+                        self._lay(outputs)
+                    # before the others, so that the program that counts is compiled once
+                    return outputs, self._counts(outputs, parts)
             finally:
                 if turn == 0:  # those that wait for the grid must not wait for what has failed
                     self._laid.set()
             self._laid.wait()
-            assert self.grid is not None
-            parts = parts_of(after, chunk)
-            weight = outputs.pop("weight", None)
-            if self.count is None:
-                return outputs, _counts_of(outputs, parts)
-            return outputs, self.count(outputs.pop("series"), weight, parts)
+            return outputs, self._counts(outputs, parts)
 
         chunks = after.chunked(*_new_blocks(before, after), self.kernel.devices.counted_width)
         for chunk, (outputs, counts) in self.kernel.map(work, chunks):
@@ -120,6 +119,13 @@ class Streaming:
         outputs = jax.tree.map(np.asarray, made)
         check_finite(outputs, self.kernel.dtype)
         return outputs | there
+
+    def _counts(self, outputs: Any, parts: NDArray[np.intp]) -> Counts:
+        """Return where the samples of a chunk lie, and take what says so from its outputs."""
+        series, weight = outputs.pop("series"), outputs.pop("weight", None)
+        if self.count is None:
+            return _counts_of(outputs, parts)
+        return self.count(series, weight, parts)
 
     def _lay(self, outputs: Any) -> None:
         """Lay the grid from the samples of a chunk."""

@@ -1,6 +1,7 @@
 """Money in whole smallest units of its currency: pence, cents, yen."""
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 _NOISE = 1e-6
@@ -21,7 +22,7 @@ def whole(units: Array) -> Array:
         Smallest units of the currency, float64.
     """
     half = jnp.floor(units) + 0.5
-    noise = jnp.maximum(_NOISE, 4 * jnp.finfo(units.dtype).eps * jnp.abs(units))
+    noise = jnp.maximum(_NOISE, 4 * np.finfo(units.dtype).eps * jnp.abs(units))
     return jnp.round(jnp.where(jnp.abs(units - half) <= noise, half, units))
 
 

@@ -22,7 +22,7 @@ from riskshare.program.compiling import KERNEL, TwoWays, of_actuals
 from riskshare.program.experience import Experience, draw_year, initial_drivers
 from riskshare.program.given import NOTHING, Given
 from riskshare.program.leading import Leading, led
-from riskshare.program.reduce import Cells, Reduction, counted, places_of, reduced, total
+from riskshare.program.reduce import Cells, Reduction, below, counted, places_of, reduced, total
 from riskshare.program.settle import Carried, Outputs, initial_carried, settle_year, settle_years
 from riskshare.program.source import SobolPoints, Source
 from riskshare.program.streams import BLOCK, score
@@ -213,9 +213,9 @@ def sample_blocks(
 
 @partial(jax.jit, compiler_options=KERNEL)
 def count_blocks(
-    cells: Cells, series: Array, weight: Array | None, start: Array | int, stop: Array | int
-) -> Array:
-    """Count the samples of some blocks of a chunk in cells: their weights and sums of places.
+    cells: Cells, series: Array, weight: Array | None, sides: Array, last: Array
+) -> tuple[Array, Array]:
+    """Count the samples of a chunk in cells: their weights and sums of places.
 
     Parameters
     ----------
@@ -223,21 +223,35 @@ def count_blocks(
         (block, series, sample)
     weight
         (block, sample); None where all count 1.
-    start, stop
-        The first block, and the first that is no longer counted.
+    sides
+        Cells before which sums are wanted of each run of blocks, (series, level, side).
+    last
+        (block): whether a run ends with it. What comes after the last one is not counted.
 
     Returns
     -------
-    Array
-        (2, series, cell)
+    tuple
+        In all cells, (2, series, cell); and before those of ``sides`` up to the end of each run,
+        (block, 2, series, level, side), 0 where none ends.
     """
     note_trace("count_blocks")
 
-    def more(block: Array, held: Array) -> Array:
-        return counted(cells, series[block], None if weight is None else weight[block], held)
+    def more(block: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        held, found = state
+        held = counted(cells, series[block], None if weight is None else weight[block], held)
+        own = jax.lax.cond(
+            last[block],
+            lambda: below(cells, places_of(cells, held), sides),
+            lambda: jnp.zeros_like(found[0]),
+        )
+        return held, found.at[block].set(own)
 
-    nothing = jnp.zeros((series.shape[1], cells.count + 2, 2), series.dtype)
-    return places_of(cells, jax.lax.fori_loop(start, stop, more, nothing))
+    blocks, rows, _ = series.shape
+    held = jnp.zeros((rows, cells.count + 2, 2), series.dtype)
+    found = jnp.zeros((blocks, 2, *sides.shape), series.dtype)
+    stop = jnp.max(jnp.where(last, jnp.arange(1, blocks + 1), 0))
+    held, found = jax.lax.fori_loop(0, stop, more, (held, found))
+    return places_of(cells, held), found
 
 
 @partial(jax.jit, static_argnames=_STATIC, compiler_options=KERNEL)

@@ -1,5 +1,6 @@
 """Reduction: a block of results to sums, sums of squares and counts, so that no sample is kept."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -189,6 +190,27 @@ def places_of(cells: Cells, held: Array) -> Array:
     number, beyond = jnp.moveaxis(held, -1, 0)
     start = jnp.arange(-1, cells.count + 1, dtype=held.dtype)
     return jnp.stack([number, number * start + beyond])
+
+
+def below(cells: Cells, places: Array, sides: Array) -> Array:
+    """Return sums over the cells before some: (2, series, level, side).
+
+    Parameters
+    ----------
+    places
+        From `places_of`.
+    sides
+        (series, level, side), from 1 to the cell beyond all.
+    """
+    width = math.isqrt(cells.count)  # of rows of cells, whole ones of which are summed first
+    rows = places[:, :, 1:-1].reshape(*places.shape[:2], width, width)
+    whole = jnp.cumsum(rows.sum(-1), axis=-1)
+    before = places[:, :, :1] + jnp.concatenate([jnp.zeros_like(whole[:, :, :1]), whole], axis=-1)
+    row, rest = jnp.divmod(sides - 1, width)
+    series = jnp.arange(len(sides))[:, None, None]
+    inside = jnp.arange(width) < rest[..., None]
+    own = jnp.where(inside, rows[:, series, jnp.minimum(row, width - 1)], 0)
+    return before[:, series, row] + own.sum(-1)
 
 
 def _mass(event: Array, weight: Array | None) -> Array:

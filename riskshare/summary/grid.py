@@ -75,50 +75,16 @@ class Grid:
         start = np.floor(np.clip((self.middle - low) * inverse, -1, CELLS))
         return np.asarray(start.astype(np.intp) + 1)
 
-    @property
-    def places_of_middle(self) -> NDArray[np.intp]:
-        """Return at which place the cells of the pilot's quantiles start: (series, level)."""
-        return np.asarray(self._sides[..., 0] - 1)
-
     def ends_of_middle(self) -> Floats:
         """Return where the cells of the pilot's quantiles start and end: (series, level, 2)."""
-        ends = self._sides - 1
+        ends = self.sides - 1
         starts = self.starts()
         return np.stack([row[end] for row, end in zip(starts, ends, strict=True)])
 
-    def below_middle(self, cells: NDArray[Any]) -> Floats:
-        """Return sums of cells up to where those of the pilot's quantiles start and end.
-
-        Parameters
-        ----------
-        cells
-            (..., series, cell)
-
-        Returns
-        -------
-        NDArray
-            (..., series, level, 2)
-        """
-        found = np.zeros((*cells.shape[:-1], *self._sides.shape[1:]))
-        for series, (bounds, place) in enumerate(self._bounds):
-            parts = np.add.reduceat(cells[..., series, :], bounds, axis=-1, dtype=np.float64)
-            reached = np.cumsum(parts, axis=-1)[..., np.maximum(place - 1, 0)]
-            found[..., series, :, :] = np.where(place > 0, reached, 0)
-        return found
-
     @cached_property
-    def _sides(self) -> NDArray[np.intp]:
+    def sides(self) -> NDArray[np.intp]:
         """Cells that start where those of the pilot's quantiles do, and where they end."""
         return np.clip(np.stack([self.middle_cells, self.middle_cells + 1], -1), 1, CELLS + 1)
-
-    @cached_property
-    def _bounds(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """By series, cells at which parts of it start, and which of them each side is."""
-        found = []
-        for sides in self._sides:
-            bounds = np.unique(np.append(0, sides))
-            found.append((bounds, np.searchsorted(bounds, sides)))
-        return found
 
     def starts(self) -> Floats:
         """Return where cells start and end: (series, CELLS + 1)."""

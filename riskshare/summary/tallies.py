@@ -156,16 +156,13 @@ class Counter:
         part_of
             (block): the part that each belongs to. Blocks beyond these only fill the shape.
         """
-        starts = np.flatnonzero(np.diff(part_of, prepend=part_of[0] - 1))
-        ends = np.append(starts[1:], len(part_of))
-        runs = [self._of(series, weight, *run) for run in zip(starts, ends, strict=True)]
-        number, place = np.moveaxis(self.grid.below_middle(np.stack(runs)), 1, 0)
-        step, start = self.grid.step[:, None], self.grid.places_of_middle
-        short = step * (place[..., 0] - number[..., 0] * start)
-        return Counts(sum(runs[1:], start=runs[0]), part_of[starts], number, short)
-
-    def _of(self, series: Any, weight: Any, start: int, end: int) -> Floats:
-        """Return weights and sums of places of blocks in cells, (2, series, cell)."""
+        last = np.zeros(len(series), bool)
+        last[: len(part_of)] = np.append(part_of[1:] != part_of[:-1], True)
         with computing_in(self._dtype):
-            found = count_blocks(self._cells, series, weight, np.int32(start), np.int32(end))
-            return np.asarray(found)
+            found = count_blocks(self._cells, series, weight, self.grid.sides, last)
+            cells, reached = (np.asarray(each) for each in found)
+        runs = np.diff(reached[last].astype(np.float64), axis=0, prepend=0.0)
+        number, place = np.moveaxis(runs, 1, 0)
+        start = self.grid.sides[..., 0] - 1
+        short = self.grid.step[:, None] * (place[..., 0] - number[..., 0] * start)
+        return Counts(cells, part_of[last[: len(part_of)]], number, short)
