@@ -64,12 +64,13 @@ RUNS = {
             of, **ONE, parameters={"msk.marginal-rate.rate[outpatients]": 0.2}
         ),
         "draw": lambda of: rs.draw(of, samples=4096),
+        "a round number": lambda of: rs.simulate(of, **ONE | {"samples": 100_000}),
         # the same numbers, whenever they are computed
         "lazy": lambda of: rs.simulate(of, **ONE, chunks=4096).position.load(),
     },
     "fast": {
-        "longer": lambda of: rs.simulate(of, **ONE | {"samples": 65_537}),
-        "longer draw": lambda of: rs.draw(of, samples=65_537),
+        "longer": lambda of: rs.simulate(of, **ONE | {"samples": compiling.SHORT + 1}),
+        "longer draw": lambda of: rs.draw(of, samples=compiling.SHORT + 1),
         # however few samples an estimate ends with, it has those of an estimate of so many
         "estimate": lambda of: rs.estimate(of, samples=65_536, keep=["position"]),
         "attribute": lambda of: rs.attribute(of, samples=4096),

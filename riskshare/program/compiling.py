@@ -31,8 +31,9 @@ cost that is not known is no number, does without."""
 _WITHOUT_YNNPACK: Options = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """YNNPACK's sums over samples, together with what they are sums of, take twice as long as XLA's."""
 
-SHORT = 1 << 16
-"""Samples of a run of one set of numbers whose kernel had better be compiled soon than be fast."""
+SHORT = 1 << 17
+"""Samples of a run of one set of numbers whose kernel had better be compiled soon than be fast: the
+first run gains half a second, later ones lose hundredths. 100,000 are rounded up to so many."""
 
 _SOON: Options = {"xla_cpu_use_fusion_emitters": False}
 """XLA's older way of making programs for CPU takes less time, most of all where cores are busy.
