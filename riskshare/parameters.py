@@ -151,8 +151,13 @@ class Declared:
             object.__setattr__(self, field.name, freeze(getattr(self, field.name)))
 
 
+_FROZEN = {float, int, bool, str, type(None)}
+
+
 def freeze(value: Any) -> Any:
     """Return lists as tuples and dicts as frozen maps, deeply; NumPy scalars as Python's."""
+    if type(value) in _FROZEN:
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item) for item in value)
     if isinstance(value, Mapping):
@@ -319,7 +324,9 @@ def label_path(path: str, label: str) -> str:
 
 def numbers_in(given: Given, path: str, labels: Labels, sequence: str) -> Iterator[tuple[str, Any]]:
     """Yield ``(path, number)`` for every number of a given value, labels in brackets."""
-    if isinstance(given, tuple):
+    if isinstance(given, float):
+        yield path, given
+    elif isinstance(given, tuple):
         names = entry_names(given, sequence, labels)
         for name, item in zip(names, given, strict=False):
             yield from numbers_in(item, label_path(path, name), labels, sequence)

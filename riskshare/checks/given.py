@@ -174,18 +174,16 @@ def _walk(
         if not given:
             found.add(path, f"found an empty list; accepted: {_accepted(parameter)}")
             return
+        rest = tuple(axis for axis in axes if axis != lead)
         for label, item in zip(entry_names(given, lead, labels), given, strict=True):
-            rest = tuple(axis for axis in axes if axis != lead)
             _walk(item, parameter, rest, labels, label_path(path, label), found)
         return
-    if isinstance(given, Mapping):
+    # float first, here and below: a law may hold thousands, and to ask an abstract class takes time
+    number = isinstance(given, (float, numbers.Real))
+    if not number and isinstance(given, Mapping):
         _walk_mapping(given, parameter, axes, labels, path, found)
         return
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, numbers.Real)
-        or {"bound", "point"} & set(axes)
-    ):
+    if not number or isinstance(given, bool) or "bound" in axes or "point" in axes:
         what = "nothing" if given is None else repr(given)
         found.add(path, f"found {what}; accepted: {_accepted(parameter)}")
         return
