@@ -175,19 +175,34 @@ def _walk(
             found.add(path, f"found an empty list; accepted: {_accepted(parameter)}")
             return
         rest = tuple(axis for axis in axes if axis != lead)
+        if _all_accepted(given, parameter, rest):
+            return
         for label, item in zip(entry_names(given, lead, labels), given, strict=True):
             _walk(item, parameter, rest, labels, label_path(path, label), found)
         return
-    # float first, here and below: a law may hold thousands, and to ask an abstract class takes time
-    number = isinstance(given, (float, numbers.Real))
-    if not number and isinstance(given, Mapping):
+    if isinstance(given, Mapping):
         _walk_mapping(given, parameter, axes, labels, path, found)
         return
-    if not number or isinstance(given, bool) or "bound" in axes or "point" in axes:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, numbers.Real)
+        or {"bound", "point"} & set(axes)
+    ):
         what = "nothing" if given is None else repr(given)
         found.add(path, f"found {what}; accepted: {_accepted(parameter)}")
         return
     _check_number(float(given), parameter, path, found)
+
+
+def _all_accepted(given: tuple[Given, ...], parameter: Parameter, axes: tuple[str, ...]) -> bool:
+    """Whether a list holds floats alone, each within bounds; a law may have thousands of them."""
+    if "bound" in axes or "point" in axes:
+        return False
+    lower = -math.inf if parameter.lower is None else parameter.lower
+    upper = math.inf if parameter.upper is None else parameter.upper
+    return all(
+        isinstance(item, float) and lower <= item <= upper and math.isfinite(item) for item in given
+    )
 
 
 def _walk_mapping(
